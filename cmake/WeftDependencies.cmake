@@ -48,9 +48,10 @@ find_package(nlohmann_json 3.11 REQUIRED)
 find_package(yaml-cpp REQUIRED)
 weft_alias_first(yaml_cpp yaml-cpp::yaml-cpp yaml-cpp)  # 0.8 and 0.7 spell the target differently
 
-set(MPI_CXX_SKIP_MPICXX TRUE)  # else it links the MPI C++ bindings, which Ubuntu no longer ships
 find_package(MPI REQUIRED COMPONENTS C)
 weft_alias_first(mpi MPI::MPI_C)
+# Else mpi.h declares the C++ bindings, whose library Ubuntu no longer ships.
+target_compile_definitions(weft_mpi INTERFACE OMPI_SKIP_MPICXX=1)
 
 find_package(Boost 1.74 REQUIRED)
 weft_alias_first(boost Boost::headers)
