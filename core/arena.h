@@ -1,0 +1,35 @@
+// Arena: named pieces of memory on one device, all allocated before the first step.
+//
+// The list of pieces is what `weft plan` and `weft inspect params --memory` print, so the plan is the allocation.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/tensor.h"
+
+namespace weft {
+
+class Arena {
+ public:
+  struct Piece {
+    std::string name;
+    size_t bytes = 0;
+  };
+
+  explicit Arena(Device device) : device_(device) {}
+
+  // Memory that lives as long as the arena. Uninitialised.
+  TensorView Allocate(std::string name, const Shape& shape, DType dtype);
+
+  Device device() const { return device_; }
+  const std::vector<Piece>& pieces() const { return pieces_; }
+  size_t bytes() const;
+
+ private:
+  Device device_;
+  std::vector<Piece> pieces_;
+  std::vector<Tensor> tensors_;
+};
+
+}  // namespace weft
