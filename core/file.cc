@@ -16,7 +16,7 @@ namespace {
 
 Status SystemError(std::string_view what, const std::string& path) {
   const int error = errno;
-  const std::string message = absl::StrCat(what, " ", path, ": ", std::strerror(error));
+  const std::string message = StrCat(what, " ", path, ": ", std::strerror(error));
   if (error == ENOENT) return absl::NotFoundError(message);
   if (error == EACCES || error == EPERM || error == EROFS) return absl::PermissionDeniedError(message);
   return absl::UnavailableError(message);

@@ -16,10 +16,10 @@ const RankLabel& CurrentRank() { return current_rank; }
 void LogLine(std::string_view level, std::string_view message) {
   std::string line;
   if (!level.empty()) {
-    line = current_rank.rank == 0 ? absl::StrCat("weft: ", level, ": ")
-                                  : absl::StrCat("weft: ", level, ": [", current_rank.label, "] ");
+    line = current_rank.rank == 0 ? StrCat("weft: ", level, ": ")
+                                  : StrCat("weft: ", level, ": [", current_rank.label, "] ");
   }
-  absl::StrAppend(&line, message, "\n");
+  StrAppend(&line, message, "\n");
   const char* data = line.data();
   size_t left = line.size();
   while (left > 0) {

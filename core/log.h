@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "absl/strings/str_cat.h"
+#include "core/str_cat.h"
 
 namespace weft {
 
@@ -24,18 +24,18 @@ void LogLine(std::string_view level, std::string_view message);
 // Progress and results: printed by rank 0 alone.
 template <typename... Parts>
 void LogInfo(const Parts&... parts) {
-  if (CurrentRank().rank == 0) LogLine("", absl::StrCat(parts...));
+  if (CurrentRank().rank == 0) LogLine("", StrCat(parts...));
 }
 
 // Something the user should look at; printed by whichever rank sees it, with its label.
 template <typename... Parts>
 void LogWarning(const Parts&... parts) {
-  LogLine("warning", absl::StrCat(parts...));
+  LogLine("warning", StrCat(parts...));
 }
 
 template <typename... Parts>
 void LogError(const Parts&... parts) {
-  LogLine("error", absl::StrCat(parts...));
+  LogLine("error", StrCat(parts...));
 }
 
 }  // namespace weft

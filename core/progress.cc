@@ -43,12 +43,12 @@ void Progress::Draw(bool last) {
   std::fill(bar.begin(), bar.begin() + filled, '#');
   std::string line = absl::StrFormat("%s [%s] %3.0f %%  %s %s/s", what_, bar, fraction * 100, HumanCount(rate), unit_);
   if (last) {
-    absl::StrAppend(&line, "  in ", HumanDuration(seconds));
+    StrAppend(&line, "  in ", HumanDuration(seconds));
   } else if (rate > 0) {
-    absl::StrAppend(&line, "  ", HumanDuration(static_cast<double>(total_ - done_) / rate), " left");
+    StrAppend(&line, "  ", HumanDuration(static_cast<double>(total_ - done_) / rate), " left");
   }
   if (!terminal_) return LogLine("", line);
-  line = absl::StrCat("\r", line, "\x1b[K", last ? "\n" : "");
+  line = StrCat("\r", line, "\x1b[K", last ? "\n" : "");
   if (::write(STDERR_FILENO, line.data(), line.size()) < 0) terminal_ = false;
 }
 

@@ -5,7 +5,7 @@ namespace weft {
 
 Status WithContext(const Status& status, std::string_view context) {
   if (status.ok()) return status;
-  return Status(status.code(), absl::StrCat(context, ": ", status.message()));
+  return Status(status.code(), StrCat(context, ": ", status.message()));
 }
 
 int ExitCode(const Status& status) {

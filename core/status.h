@@ -9,7 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/str_cat.h"
+#include "core/str_cat.h"
 
 namespace weft {
 
@@ -19,13 +19,13 @@ using absl::StatusOr;
 // A mistake the user can mend; say what was expected, what came, and the key or command to change.
 template <typename... Parts>
 Status UserError(const Parts&... parts) {
-  return absl::InvalidArgumentError(absl::StrCat(parts...));
+  return absl::InvalidArgumentError(StrCat(parts...));
 }
 
 // Damaged or truncated input: a file that is not what it claims to be.
 template <typename... Parts>
 Status DataError(const Parts&... parts) {
-  return absl::DataLossError(absl::StrCat(parts...));
+  return absl::DataLossError(StrCat(parts...));
 }
 
 // The same code, with `context` and a colon before the message.
