@@ -40,9 +40,9 @@ endif()
 
 if(WEFT_PORTABLE)
   # The binary looks for its libraries beside itself; weft_executable gathers them there (cmake/GatherLibraries.cmake).
+  # RPATH, not RUNPATH: the libraries there must find each other the same way.
   set(CMAKE_BUILD_RPATH "$ORIGIN/lib")
-  set(CMAKE_BUILD_RPATH_USE_ORIGIN ON)
-  set(CMAKE_SKIP_BUILD_RPATH OFF)
+  add_link_options(-Wl,--disable-new-dtags)
 endif()
 
 # --- Which files -----------------------------------------------------------------------------------------------------
