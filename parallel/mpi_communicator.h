@@ -1,0 +1,30 @@
+// MPI: the start of a job of several processes, and its communicator for CPU tensors.
+#pragma once
+
+#include <memory>
+
+#include "parallel/communicator.h"
+
+namespace weft {
+
+// Initialises MPI when the process was started by a launcher (mpirun, srun), and finalises it at the end of its life.
+// Without a launcher there is one rank and MPI is not touched, so a plain start is quick.
+class MpiSession {
+ public:
+  MpiSession();
+  ~MpiSession();
+  MpiSession(const MpiSession&) = delete;
+  MpiSession& operator=(const MpiSession&) = delete;
+
+  // All ranks of the job; the self communicator when there is no launcher.
+  std::unique_ptr<Communicator> World();
+  int ranks_on_host() const { return ranks_on_host_; }
+  int local_rank() const { return local_rank_; }  // this rank's number on its host
+
+ private:
+  bool under_launcher_ = false;
+  int ranks_on_host_ = 1;
+  int local_rank_ = 0;
+};
+
+}  // namespace weft
