@@ -1,0 +1,18 @@
+// Sampler: which sequence the i-th sample of a run is. A pure function of (seed, i), so a resumed run has nothing to
+// restore, and the order does not depend on the mesh.
+//
+// Every epoch is another permutation of all sequences: a balanced Feistel network over the next even power of two,
+// walked until it falls below n (Black and Rogaway, "Ciphers with Arbitrary Finite Domains", CT-RSA 2002).
+#pragma once
+
+#include <cstdint>
+
+namespace weft {
+
+// The image of `index` under the permutation of [0, n) that (seed, epoch) names. 0 <= index < n.
+int64_t PermutedIndex(uint64_t seed, int64_t epoch, int64_t n, int64_t index);
+
+// The sequence of sample `sample` (0, 1, 2, ... over the whole run): epoch sample / n, place sample % n.
+int64_t SequenceAt(uint64_t seed, int64_t num_sequences, int64_t sample);
+
+}  // namespace weft
