@@ -77,4 +77,20 @@ std::vector<Slab> LocalSlabs(const ParamSpec& spec, const MeshShape& mesh, const
   return slabs;
 }
 
+std::vector<ForeignSlab> ForeignSlabs(const ParamSpec& spec, const std::vector<Slab>& slabs) {
+  std::vector<ForeignSlab> result;
+  for (const Slab& slab : slabs) {
+    for (const ForeignPiece& piece : spec.foreign) {
+      const int64_t begin = std::max(slab.row_begin, piece.row_begin), end = std::min(slab.row_end, piece.row_end);
+      if (begin >= end) continue;
+      Shape shape = spec.shape;
+      shape.set(0, piece.row_end - piece.row_begin);
+      result.push_back({piece.name, shape,
+                        {begin - piece.row_begin, end - piece.row_begin, slab.col_begin, slab.col_end,
+                         slab.local_row + begin - slab.row_begin}});
+    }
+  }
+  return result;
+}
+
 }  // namespace weft

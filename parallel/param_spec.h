@@ -71,4 +71,13 @@ int64_t ShardRows(int64_t num_rows, int num_shards, int64_t row_granule);
 std::vector<Slab> LocalSlabs(const ParamSpec& spec, const MeshShape& mesh, const Coord& coord, int num_shards = 1,
                              int shard = 0);
 
+// A slab seen from Hugging Face's tensors: slabs cut at the borders of the fused pieces. Rows count within the foreign
+// tensor; local_row still counts in the local tensor.
+struct ForeignSlab {
+  std::string name;    // the foreign tensor
+  Shape shape;         // its whole shape
+  Slab slab;
+};
+std::vector<ForeignSlab> ForeignSlabs(const ParamSpec& spec, const std::vector<Slab>& slabs);
+
 }  // namespace weft
