@@ -31,7 +31,7 @@ void HeadNormBackward(Stream& stream, const HeadNormBackwardArgs& args);
 
 namespace cpu {
 void HeadNormForward(ThreadPool& pool, const HeadNormForwardArgs& args);
-size_t HeadNormBackwardScratchBytes(const HeadNormBackwardArgs& args, int num_threads);
+size_t HeadNormBackwardScratchBytes(const HeadNormBackwardArgs& args);
 void HeadNormBackward(ThreadPool& pool, const HeadNormBackwardArgs& args, TensorView scratch);
 }  // namespace cpu
 namespace cuda {

@@ -37,7 +37,7 @@ void RmsNormBackward(Stream& stream, const RmsNormBackwardArgs& args);
 
 namespace cpu {
 void RmsNormForward(ThreadPool& pool, const RmsNormForwardArgs& args);
-size_t RmsNormBackwardScratchBytes(const RmsNormBackwardArgs& args, int num_threads);
+size_t RmsNormBackwardScratchBytes(const RmsNormBackwardArgs& args);
 void RmsNormBackward(ThreadPool& pool, const RmsNormBackwardArgs& args, TensorView scratch);
 }  // namespace cpu
 namespace cuda {
