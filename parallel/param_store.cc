@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "core/rng.h"
+#include "core/str_cat.h"
 #include "kernels/elementwise.h"
 
 namespace weft {
