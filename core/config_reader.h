@@ -1,0 +1,41 @@
+// Reads a run's configuration: a YAML or JSON file, a DeepSpeed JSON file merged into it, and `--set a.b=c` overrides.
+//
+//   RunConfig config;
+//   WEFT_ASSIGN_OR_RETURN(const ConfigReport report, ReadConfig({.path = "tiny.yaml", .overrides = {"steps=5"}}, config));
+//
+// JSON is YAML 1.2, so one parser reads both (yaml.org/spec/1.2.2). Every mistake of every source is reported in one
+// status, a line each: "tiny.yaml:3: optimizer.params.learnrate: unknown key; did you mean 'lr'?". Not goals: includes,
+// variables, anchors, tags, several documents in a file. A hostile file costs bounded time and memory.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "core/config_tree.h"
+#include "core/field_reader.h"
+#include "core/fields.h"
+#include "core/status.h"
+
+namespace weft {
+
+struct ConfigSources {
+  std::string path;                    // YAML or JSON
+  std::string deepspeed_path;          // merged into it; a key that both hold must have equal values. Empty: none
+  std::vector<std::string> overrides;  // "a.b=c", c in YAML; applied last, the last one of a key wins
+};
+
+// The sources as one tree. Errors: an unreadable file, syntax, duplicate keys, two files that disagree, a bad override.
+StatusOr<ConfigNode> ReadConfigTree(const ConfigSources& sources);
+
+// Fills `root`, any struct with VisitFields, and leaves what no source names as it was. On an error `root` is undefined.
+template <typename Struct>
+StatusOr<ConfigReport> ReadConfig(const ConfigSources& sources, Struct& root) {
+  WEFT_ASSIGN_OR_RETURN(const ConfigNode tree, ReadConfigTree(sources));
+  FieldReader reader(tree);
+  root.VisitFields(reader);
+  return std::move(reader).Finish();
+}
+
+}  // namespace weft

@@ -1,0 +1,138 @@
+// The configuration of a training run: every section that `weft train CONFIG` reads, and what makes it whole.
+//
+// Names and places are DeepSpeed's where it has one (deepspeed.ai/docs/config-json), so its JSON files are read as they
+// are; each of their keys is honoured, accepted with a notice because nothing here depends on it, or refused by name.
+// Defaults that changed between DeepSpeed's versions are those of 0.19.6: gradient_clipping is 1.0.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "core/config_reader.h"
+#include "core/fields.h"
+#include "core/status.h"
+#include "optim/lr_schedule.h"
+#include "optim/optimizer_config.h"
+#include "trainer/model_section.h"
+
+namespace weft {
+
+enum class DeviceChoice { kAuto, kCpu, kCuda };
+enum class Precision { kF32, kBf16, kFp16, kFp8 };  // what forward and backward compute in; masters are f32
+enum class Recompute { kNone, kAttention, kBlock };
+enum class PipelineScheduleType { kGPipe, k1F1B };
+enum class OffloadDevice { kNone, kCpu, kNvme };
+
+struct DataSection {
+  std::string path;             // token store, as `weft data prepare` writes it
+  int64_t sequence_length = 0;  // tokens of one sequence of a micro-batch
+  void VisitFields(FieldVisitor& v);
+};
+
+struct ParallelSection {
+  int64_t pp = 1;  // pipeline stages
+  int64_t tp = 1;  // ranks that share every matrix; dp is the number of ranks divided by pp * tp
+  PipelineScheduleType schedule = PipelineScheduleType::k1F1B;
+  void VisitFields(FieldVisitor& v);
+};
+
+struct OffloadSection {
+  OffloadDevice device = OffloadDevice::kNone;
+  void VisitFields(FieldVisitor& v);
+};
+
+struct ZeroSection {
+  int64_t stage = 0;  // 0 nothing is sharded, 1 optimizer states, 2 and gradients, 3 and weights
+  OffloadSection offload_optimizer;
+  OffloadSection offload_param;
+  bool cpu_offload = false;        // DeepSpeed's old spelling of offload_optimizer.device: cpu
+  bool cpu_offload_param = false;  // and of offload_param.device: cpu; both are resolved into those
+  void VisitFields(FieldVisitor& v);
+};
+
+struct CheckpointSection {
+  int64_t every = 0;            // steps; 0: at the end only
+  int64_t keep = 2;             // newest complete checkpoints that stay; 0: all
+  std::string resume = "auto";  // auto, never, or the path of a run or checkpoint
+  void VisitFields(FieldVisitor& v);
+};
+
+struct EvalSection {
+  int64_t every = 0;    // steps; 0: at the end only
+  int64_t batches = 0;  // global batches of the validation split; 0: all of it
+  void VisitFields(FieldVisitor& v);
+};
+
+struct LoggingSection {
+  int64_t every = 1;  // steps between lines; metrics.jsonl has every step
+  void VisitFields(FieldVisitor& v);
+};
+
+struct Bf16Section {
+  std::optional<bool> enabled;
+  void VisitFields(FieldVisitor& v);
+};
+
+struct Fp16Section {
+  std::optional<bool> enabled;
+  double loss_scale = 0;  // 0: dynamic
+  int64_t initial_scale_power = 16;
+  int64_t loss_scale_window = 1000;
+  int64_t hysteresis = 2;
+  bool consecutive_hysteresis = false;
+  double min_loss_scale = 1;
+  void VisitFields(FieldVisitor& v);
+};
+
+// DeepSpeed's section. Its presence asks for recompute: block (DeepSpeed itself leaves the call to the model).
+struct ActivationCheckpointingSection {
+  void VisitFields(FieldVisitor& v);
+};
+
+struct RunConfig {
+  std::string output;  // the run's folder
+  int64_t seed = 42;
+  int64_t steps = 0;   // the total; steps count from 1
+  DeviceChoice device = DeviceChoice::kAuto;
+  Precision precision = Precision::kF32;
+  int64_t threads = 0;  // of one rank's CPU kernels; 0: the cores divided among the ranks of this host
+
+  ModelSection model;
+  DataSection data;
+
+  std::optional<int64_t> train_batch_size;                // all three have values once resolved
+  std::optional<int64_t> train_micro_batch_size_per_gpu;
+  std::optional<int64_t> gradient_accumulation_steps;
+
+  OptimizerConfig optimizer;
+  SchedulerConfig scheduler;
+  double gradient_clipping = 1.0;  // global L2 norm; 0: none
+
+  ParallelSection parallel;
+  ZeroSection zero_optimization;
+  Recompute recompute = Recompute::kNone;
+  CheckpointSection checkpoint;
+  EvalSection eval;
+  LoggingSection logging;
+
+  Bf16Section bf16;  // both set `precision` once resolved
+  Fp16Section fp16;
+  std::optional<ActivationCheckpointingSection> activation_checkpointing;  // sets `recompute` once resolved
+  std::optional<int64_t> steps_per_print;                                  // sets logging.every once resolved
+
+  void VisitFields(FieldVisitor& v);
+};
+
+// Reads the sources, then resolves. The report holds the notices to print and where each key was written.
+StatusOr<ConfigReport> ReadRunConfig(const ConfigSources& sources, int64_t world_size, RunConfig& config);
+
+// Checks every value and fills in what follows from others: batch sizes for `world_size` ranks, precision, recompute,
+// scheduler defaults. All mistakes at once, with the places of `report`; adds its notices there.
+Status ResolveRunConfig(RunConfig& config, int64_t world_size, ConfigReport& report);
+
+// An error that names each setting which is valid but not built yet, with what to write instead. `weft plan` may go on
+// without; the trainer may not.
+Status RefuseUnbuilt(const RunConfig& config, const ConfigReport& report);
+
+}  // namespace weft
