@@ -8,7 +8,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
+#include <typeindex>
+#include <typeinfo>
 
 #include "core/device.h"
 #include "core/tensor.h"
@@ -61,6 +64,14 @@ class Stream {
   // the next call: each kernel takes it, writes before it reads, and leaves nothing in it. Grows (with a
   // synchronisation) only when a larger request than ever before comes, which after the first step does not happen.
   TensorView Workspace(size_t bytes);
+  // The one T of this stream, constructed at first use and destroyed with it: a library's handle and its plans. As a
+  // stream belongs to one host thread, what it keeps needs no lock.
+  template <typename T>
+  T& Attached() {
+    std::shared_ptr<void>& slot = attached_[std::type_index(typeid(T))];
+    if (slot == nullptr) slot = std::make_shared<T>();
+    return *static_cast<T*>(slot.get());
+  }
   // Tests: fills the workspace with bytes that are NaN in every float type.
   void PoisonWorkspace();
 
@@ -72,6 +83,7 @@ class Stream {
   std::unique_ptr<ThreadPool> own_pool_;  // when none was given
   ThreadPool* pool_;
   Buffer workspace_;
+  std::map<std::type_index, std::shared_ptr<void>> attached_;
 };
 
 }  // namespace weft
