@@ -77,7 +77,7 @@ if(WEFT_SANITIZE STREQUAL "thread")
   set(WEFT_WITH_ONEDNN FALSE)  # its OpenMP threads are not instrumented: every one of them reads as a race
 endif()
 if(WEFT_WITH_ONEDNN)
-  target_compile_definitions(weft_dnnl INTERFACE WEFT_HAS_ONEDNN=1)
+  target_link_libraries(weft_dnnl INTERFACE gomp)  # to hold it to one thread
 elseif(NOT weft_dnnl_FOUND)
   message(STATUS "weft: oneDNN is left out (dnnl.hpp or libdnnl not found); bf16 GEMM on the CPU will be slower")
 endif()

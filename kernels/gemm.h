@@ -26,7 +26,7 @@ void Check(const GemmArgs& args);
 void Gemm(Stream& stream, const GemmArgs& args);
 
 namespace cpu {
-size_t GemmScratchBytes(const GemmArgs& args);
+size_t GemmScratchBytes(const GemmArgs& args, int num_threads);
 void Gemm(ThreadPool& pool, const GemmArgs& args, TensorView scratch);
 }  // namespace cpu
 namespace cuda {
