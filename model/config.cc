@@ -1,0 +1,254 @@
+// Reading and writing of config.json (see config.h).
+#include "model/config.h"
+
+#include "core/file.h"
+
+namespace weft {
+namespace {
+
+using nlohmann::json;
+
+// Reads keys of one object; remembers the first error.
+class Reader {
+ public:
+  Reader(const json& object, std::string where) : object_(object), where_(std::move(where)) {}
+
+  bool Has(const char* key) const { return object_.contains(key) && !object_.at(key).is_null(); }
+
+  int64_t Integer(const char* key, int64_t fallback) {
+    if (!Has(key)) return fallback;
+    if (!object_.at(key).is_number_integer()) return Fail(key, "a whole number"), fallback;
+    return object_.at(key).get<int64_t>();
+  }
+  int64_t RequiredPositive(const char* key) {
+    if (!Has(key)) Fail(key, "a positive number");
+    const int64_t value = Integer(key, 1);
+    if (value <= 0 || value > (int64_t{1} << 31)) Fail(key, "a positive number");
+    return value;
+  }
+  double Number(const char* key, double fallback) {
+    if (!Has(key)) return fallback;
+    if (!object_.at(key).is_number()) return Fail(key, "a number"), fallback;
+    return object_.at(key).get<double>();
+  }
+  bool Boolean(const char* key, bool fallback) {
+    if (!Has(key)) return fallback;
+    if (!object_.at(key).is_boolean()) return Fail(key, "true or false"), fallback;
+    return object_.at(key).get<bool>();
+  }
+  std::string String(const char* key, const std::string& fallback) {
+    if (!Has(key)) return fallback;
+    if (!object_.at(key).is_string()) return Fail(key, "a string"), fallback;
+    return object_.at(key).get<std::string>();
+  }
+  std::vector<int64_t> IntegerOrList(const char* key) {
+    if (!Has(key)) return {};
+    const json& value = object_.at(key);
+    if (value.is_number_integer()) return {value.get<int64_t>()};
+    std::vector<int64_t> list;
+    if (!value.is_array()) return Fail(key, "a token id or a list of them"), list;
+    for (const json& item : value) {
+      if (!item.is_number_integer()) return Fail(key, "a token id or a list of them"), list;
+      list.push_back(item.get<int64_t>());
+    }
+    return list;
+  }
+  void Fail(const char* key, const std::string& expected) {
+    if (status_.ok()) {
+      status_ = UserError(where_, ": ", key, ": expected ", expected, ", got ",
+                          object_.contains(key) ? object_.at(key).dump().substr(0, 80) : "nothing");
+    }
+  }
+  const json& At(const char* key) const { return object_.at(key); }
+  const Status& status() const { return status_; }
+
+ private:
+  const json& object_;
+  std::string where_;
+  Status status_;
+};
+
+Status ReadRopeScaling(const json& object, const std::string& where, RopeScaling* scaling) {
+  Reader reader(object, StrCat(where, ": rope_scaling"));
+  const std::string kind = reader.String("rope_type", reader.String("type", "default"));
+  if (kind == "default") return reader.status();
+  if (kind == "linear") {
+    scaling->kind = RopeScaling::Kind::kLinear;
+  } else if (kind == "llama3") {
+    scaling->kind = RopeScaling::Kind::kLlama3;
+  } else if (kind == "yarn") {
+    scaling->kind = RopeScaling::Kind::kYarn;
+  } else {
+    return UserError(where, ": rope_scaling: rope_type '", kind, "' is not supported; supported are default, linear, llama3, yarn");
+  }
+  scaling->factor = reader.Number("factor", 0);
+  if (!(scaling->factor >= 1)) reader.Fail("factor", "a number of at least 1");
+  scaling->original_max_position_embeddings = reader.Integer("original_max_position_embeddings", 0);
+  scaling->low_freq_factor = reader.Number("low_freq_factor", scaling->low_freq_factor);
+  scaling->high_freq_factor = reader.Number("high_freq_factor", scaling->high_freq_factor);
+  scaling->beta_fast = reader.Number("beta_fast", scaling->beta_fast);
+  scaling->beta_slow = reader.Number("beta_slow", scaling->beta_slow);
+  scaling->attention_factor = reader.Number("attention_factor", 0);
+  scaling->mscale = reader.Number("mscale", 0);
+  scaling->mscale_all_dim = reader.Number("mscale_all_dim", 0);
+  scaling->truncate = reader.Boolean("truncate", true);
+  if (scaling->kind == RopeScaling::Kind::kLlama3 && scaling->original_max_position_embeddings <= 0) {
+    reader.Fail("original_max_position_embeddings", "a positive number");
+  }
+  return reader.status();
+}
+
+// What would change the arithmetic and is not built.
+Status RefuseUnsupported(Reader& reader, const ModelConfig& config, const std::string& where) {
+  const std::string activation = reader.String("hidden_act", "silu");
+  if (activation != "silu") return UserError(where, ": hidden_act: '", activation, "' is not supported; expected silu");
+  if (reader.Boolean("mlp_bias", false)) return UserError(where, ": mlp_bias: true is not supported");
+  if (config.model_type != "qwen2" && reader.Boolean("attention_bias", false)) {
+    return UserError(where, ": attention_bias: true is not supported for ", config.model_type,
+                     " (it would add a bias to o_proj); Qwen2's q, k, v biases are implied by model_type qwen2");
+  }
+  if (reader.Boolean("use_sliding_window", config.model_type == "mistral") && reader.Has("sliding_window") &&
+      reader.Integer("sliding_window", 0) < config.max_position_embeddings) {
+    return UserError(where, ": sliding_window: a window of ", reader.Integer("sliding_window", 0),
+                     " is not supported; train with shorter sequences and set it to null");
+  }
+  if (reader.Has("quantization_config")) return UserError(where, ": quantization_config: quantised weights are not supported");
+  if (reader.Has("num_experts") || reader.Has("n_routed_experts") || reader.Has("num_local_experts")) {
+    return UserError(where, ": mixture-of-experts models are not supported yet");
+  }
+  return absl::OkStatus();
+}
+
+Status CheckConsistent(const ModelConfig& c, const std::string& where) {
+  if (c.num_attention_heads % c.num_key_value_heads != 0) {
+    return UserError(where, ": num_attention_heads (", c.num_attention_heads, ") must be a multiple of num_key_value_heads (",
+                     c.num_key_value_heads, ")");
+  }
+  if (c.head_dim % 2 != 0) return UserError(where, ": head_dim must be even, got ", c.head_dim);
+  if (!(c.rms_norm_eps > 0)) return UserError(where, ": rms_norm_eps must be positive");
+  if (!(c.rope_theta > 1)) return UserError(where, ": rope_theta must be above 1");
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+StatusOr<ModelConfig> ModelConfigFromJson(const json& object, const std::string& where) {
+  if (!object.is_object()) return UserError(where, ": expected a JSON object");
+  Reader reader(object, where);
+  ModelConfig c;
+  c.model_type = reader.String("model_type", "llama");
+  if (c.model_type != "llama" && c.model_type != "mistral" && c.model_type != "qwen2" && c.model_type != "qwen3") {
+    return UserError(where, ": model_type '", c.model_type, "' is not supported; supported are llama, mistral, qwen2, qwen3");
+  }
+  c.vocab_size = reader.RequiredPositive("vocab_size");
+  c.hidden_size = reader.RequiredPositive("hidden_size");
+  c.intermediate_size = reader.RequiredPositive("intermediate_size");
+  c.num_hidden_layers = reader.RequiredPositive("num_hidden_layers");
+  c.num_attention_heads = reader.RequiredPositive("num_attention_heads");
+  WEFT_RETURN_IF_ERROR(reader.status());
+  c.num_key_value_heads = reader.Integer("num_key_value_heads", c.num_attention_heads);
+  if (c.num_key_value_heads <= 0) reader.Fail("num_key_value_heads", "a positive number");
+  if (!reader.Has("head_dim") && c.hidden_size % c.num_attention_heads != 0) {
+    reader.Fail("head_dim", "a number, because hidden_size is not a multiple of num_attention_heads");
+  }
+  c.head_dim = reader.Integer("head_dim", c.hidden_size / c.num_attention_heads);
+  if (c.head_dim <= 0) reader.Fail("head_dim", "a positive number");
+  c.max_position_embeddings = reader.Integer("max_position_embeddings", 2048);
+  c.rms_norm_eps = reader.Number("rms_norm_eps", 1e-6);
+  c.tie_word_embeddings = reader.Boolean("tie_word_embeddings", false);
+  c.qkv_bias = c.model_type == "qwen2";
+  c.qk_norm = c.model_type == "qwen3";
+  c.bos_token_id = reader.Integer("bos_token_id", -1);
+  c.eos_token_ids = reader.IntegerOrList("eos_token_id");
+  c.rope_theta = reader.Number("rope_theta", 10000);
+  WEFT_RETURN_IF_ERROR(reader.status());
+  for (const char* key : {"rope_scaling", "rope_parameters"}) {
+    if (!reader.Has(key)) continue;
+    if (!reader.At(key).is_object()) return UserError(where, ": ", key, ": expected an object");
+    WEFT_RETURN_IF_ERROR(ReadRopeScaling(reader.At(key), where, &c.rope_scaling));
+    Reader inner(reader.At(key), where);
+    c.rope_theta = inner.Number("rope_theta", c.rope_theta);
+    WEFT_RETURN_IF_ERROR(inner.status());
+  }
+  WEFT_RETURN_IF_ERROR(RefuseUnsupported(reader, c, where));
+  WEFT_RETURN_IF_ERROR(CheckConsistent(c, where));
+  return c;
+}
+
+StatusOr<ModelConfig> ReadModelConfig(const std::string& dir) {
+  const std::string path = dir + "/config.json";
+  WEFT_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
+  const json object = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (object.is_discarded()) return DataError(path, ": not valid JSON");
+  return ModelConfigFromJson(object, path);
+}
+
+nlohmann::ordered_json ModelConfigToJson(const ModelConfig& c) {
+  static const std::pair<const char*, const char*> kArchitectures[] = {{"llama", "LlamaForCausalLM"},
+                                                                       {"mistral", "MistralForCausalLM"},
+                                                                       {"qwen2", "Qwen2ForCausalLM"},
+                                                                       {"qwen3", "Qwen3ForCausalLM"}};
+  nlohmann::ordered_json out;
+  for (const auto& [type, architecture] : kArchitectures) {
+    if (c.model_type == type) out["architectures"] = {architecture};
+  }
+  out["model_type"] = c.model_type;
+  out["vocab_size"] = c.vocab_size;
+  out["hidden_size"] = c.hidden_size;
+  out["intermediate_size"] = c.intermediate_size;
+  out["num_hidden_layers"] = c.num_hidden_layers;
+  out["num_attention_heads"] = c.num_attention_heads;
+  out["num_key_value_heads"] = c.num_key_value_heads;
+  out["head_dim"] = c.head_dim;
+  out["max_position_embeddings"] = c.max_position_embeddings;
+  out["rms_norm_eps"] = c.rms_norm_eps;
+  out["hidden_act"] = "silu";
+  out["attention_bias"] = c.qkv_bias;
+  out["mlp_bias"] = false;
+  out["tie_word_embeddings"] = c.tie_word_embeddings;
+  out["rope_theta"] = c.rope_theta;
+  out["rope_scaling"] = nullptr;
+  if (c.rope_scaling.kind != RopeScaling::Kind::kNone) {
+    const RopeScaling& s = c.rope_scaling;
+    nlohmann::ordered_json scaling;
+    scaling["rope_type"] = s.kind == RopeScaling::Kind::kLinear ? "linear" : s.kind == RopeScaling::Kind::kLlama3 ? "llama3" : "yarn";
+    scaling["factor"] = s.factor;
+    if (s.original_max_position_embeddings > 0) scaling["original_max_position_embeddings"] = s.original_max_position_embeddings;
+    if (s.kind == RopeScaling::Kind::kLlama3) {
+      scaling["low_freq_factor"] = s.low_freq_factor;
+      scaling["high_freq_factor"] = s.high_freq_factor;
+    }
+    if (s.kind == RopeScaling::Kind::kYarn) {
+      scaling["beta_fast"] = s.beta_fast;
+      scaling["beta_slow"] = s.beta_slow;
+      scaling["truncate"] = s.truncate;
+      if (s.attention_factor > 0) scaling["attention_factor"] = s.attention_factor;
+      if (s.mscale > 0) scaling["mscale"] = s.mscale;
+      if (s.mscale_all_dim > 0) scaling["mscale_all_dim"] = s.mscale_all_dim;
+    }
+    out["rope_scaling"] = scaling;
+  }
+  if (c.bos_token_id >= 0) out["bos_token_id"] = c.bos_token_id;
+  if (c.eos_token_ids.size() == 1) out["eos_token_id"] = c.eos_token_ids[0];
+  if (c.eos_token_ids.size() > 1) out["eos_token_id"] = c.eos_token_ids;
+  return out;
+}
+
+int64_t NumParameters(const ModelConfig& c) {
+  int64_t block = 2 * c.hidden_size + c.qkv_dim() * c.hidden_size + c.hidden_size * c.q_dim() +
+                  3 * c.intermediate_size * c.hidden_size;
+  if (c.qkv_bias) block += c.qkv_dim();
+  if (c.qk_norm) block += 2 * c.head_dim;
+  const int64_t embeddings = c.vocab_size * c.hidden_size * (c.tie_word_embeddings ? 1 : 2);
+  return embeddings + c.num_hidden_layers * block + c.hidden_size;
+}
+
+double TrainingFlopsPerToken(const ModelConfig& c, int64_t sequence_length) {
+  const double block = static_cast<double>(c.qkv_dim() * c.hidden_size + c.hidden_size * c.q_dim() +
+                                           3 * c.intermediate_size * c.hidden_size);
+  const double layers = static_cast<double>(c.num_hidden_layers);
+  const double matrices = layers * block + static_cast<double>(c.vocab_size * c.hidden_size);
+  return 6 * matrices + 6 * layers * static_cast<double>(c.q_dim() * sequence_length);
+}
+
+}  // namespace weft

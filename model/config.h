@@ -1,0 +1,64 @@
+// ModelConfig: the shape of a dense decoder (Llama 2/3, Mistral, Qwen2/2.5, Qwen3), read from and written as Hugging
+// Face's config.json. Both spellings are read: rope_theta + rope_scaling, torch_dtype (transformers 4) and
+// rope_parameters, dtype (transformers 5); the former is written, because every reader knows it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/status.h"
+#include "nlohmann/json.hpp"
+
+namespace weft {
+
+struct RopeScaling {
+  enum class Kind : uint8_t { kNone, kLinear, kLlama3, kYarn };
+  Kind kind = Kind::kNone;
+  double factor = 1;
+  int64_t original_max_position_embeddings = 0;         // llama3, yarn
+  double low_freq_factor = 1, high_freq_factor = 4;     // llama3
+  double beta_fast = 32, beta_slow = 1;                 // yarn
+  double attention_factor = 0;                          // yarn: 0 means derived from the factor
+  double mscale = 0, mscale_all_dim = 0;                // yarn, DeepSeek's form: 0 means absent
+  bool truncate = true;                                 // yarn: round the correction range to whole dims
+  bool operator==(const RopeScaling&) const = default;
+};
+
+struct ModelConfig {
+  std::string model_type = "llama";  // llama | mistral | qwen2 | qwen3
+  int64_t vocab_size = 0;
+  int64_t hidden_size = 0;
+  int64_t intermediate_size = 0;
+  int64_t num_hidden_layers = 0;
+  int64_t num_attention_heads = 0;
+  int64_t num_key_value_heads = 0;
+  int64_t head_dim = 0;
+  int64_t max_position_embeddings = 0;
+  double rms_norm_eps = 1e-6;
+  double rope_theta = 10000;
+  RopeScaling rope_scaling;
+  bool tie_word_embeddings = false;
+  bool qkv_bias = false;  // Qwen2
+  bool qk_norm = false;   // Qwen3
+  int64_t bos_token_id = -1;               // -1: none
+  std::vector<int64_t> eos_token_ids;
+
+  int64_t q_dim() const { return num_attention_heads * head_dim; }
+  int64_t kv_dim() const { return num_key_value_heads * head_dim; }
+  int64_t qkv_dim() const { return q_dim() + 2 * kv_dim(); }
+};
+
+// `where` names the source in messages (a path). What weft does not build is refused by its key.
+StatusOr<ModelConfig> ModelConfigFromJson(const nlohmann::json& json, const std::string& where);
+// Reads DIR/config.json.
+StatusOr<ModelConfig> ReadModelConfig(const std::string& dir);
+nlohmann::ordered_json ModelConfigToJson(const ModelConfig& config);
+
+// Parameters in all, and those that a token's matrix products touch (everything but an untied input embedding).
+int64_t NumParameters(const ModelConfig& config);
+// Floating-point operations of one training step per token: 6 per matrix parameter, and 12 L H Q S for attention,
+// halved because it is causal (bench/README.md says why this formula).
+double TrainingFlopsPerToken(const ModelConfig& config, int64_t sequence_length);
+
+}  // namespace weft
