@@ -12,6 +12,7 @@
 #include "core/arena.h"
 #include "kernels/attention.h"
 #include "model/params.h"
+#include "model/recompute.h"
 #include "model/rope_table.h"
 
 namespace weft {
@@ -33,9 +34,6 @@ struct BlockStash {
   TensorView gate_up;  // [T, 2F]; backward overwrites it with its gradient
   TensorView act;      // [T, F]
 };
-
-// What is kept of each block between forward and backward; the rest is computed again.
-enum class Recompute : uint8_t { kNone, kAttention, kBlock };
 
 // Memory for a stash. With `shared`, the pieces that `recompute` does not keep are taken from it.
 BlockStash AllocateStash(Arena& arena, const std::string& name, const ModelConfig& config, int64_t num_tokens,

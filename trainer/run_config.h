@@ -12,6 +12,7 @@
 #include "core/config_reader.h"
 #include "core/fields.h"
 #include "core/status.h"
+#include "model/recompute.h"
 #include "optim/lr_schedule.h"
 #include "optim/optimizer_config.h"
 #include "trainer/model_section.h"
@@ -20,7 +21,6 @@ namespace weft {
 
 enum class DeviceChoice { kAuto, kCpu, kCuda };
 enum class Precision { kF32, kBf16, kFp16, kFp8 };  // what forward and backward compute in; masters are f32
-enum class Recompute { kNone, kAttention, kBlock };
 enum class PipelineScheduleType { kGPipe, k1F1B };
 enum class OffloadDevice { kNone, kCpu, kNvme };
 
