@@ -11,7 +11,7 @@ weft_packages=(
   libabsl-dev libyaml-cpp-dev libcli11-dev nlohmann-json3-dev libboost-dev libssl-dev
   libhdf5-dev libopenblas-dev libpcre2-dev libutf8proc-dev
   libgtest-dev libgmock-dev
-  curl
+  curl jq
 )
 weft_optional_packages=(libdnnl-dev)  # oneDNN: without it bf16 on the CPU is slower
 
