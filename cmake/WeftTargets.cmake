@@ -203,6 +203,19 @@ elseif(WEFT_SANITIZE STREQUAL "thread")
   set(weft_sanitizer_environment "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1")
 endif()
 
+# weft_test_vector_objects(kernels): no object of weft_kernels that is compiled for an instruction set shares inline code
+# with the rest (cmake/CheckVectorObjects.cmake). Only optimised builds inline enough for that to hold.
+function(weft_test_vector_objects name)
+  if(NOT CMAKE_BUILD_TYPE STREQUAL "Release" OR WEFT_SANITIZE)
+    return()
+  endif()
+  set(check ${CMAKE_COMMAND} -D NM=${CMAKE_NM} -D "OBJECTS=$<JOIN:$<TARGET_OBJECTS:weft_${name}>,|>")
+  set(script -P ${CMAKE_SOURCE_DIR}/cmake/CheckVectorObjects.cmake)
+  add_test(NAME VectorObjects.ShareNoInlineCode COMMAND ${check} -D "PATTERN=_avx[a-z0-9]*\\.cc" ${script})
+  add_test(NAME VectorObjects.OthersDoSoTheCheckCanFail COMMAND ${check} -D "PATTERN=gemm\\.cc" ${script})
+  set_tests_properties(VectorObjects.OthersDoSoTheCheckCanFail PROPERTIES PASS_REGULAR_EXPRESSION "gemm\\.cc.* shares ")
+endfunction()
+
 # weft_check_tests_have_targets(): a test that no weft_test names would never run, so it fails the configure step.
 function(weft_check_tests_have_targets)
   file(GLOB_RECURSE all CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/*_test.cc)
