@@ -22,22 +22,24 @@ struct MicroBatch {
   int64_t num_unmasked = 0;   // positions of weight 1
 };
 
-// Fills a batch sequence by sequence, piece by piece. After the last sequence, Take returns it.
+// Fills a batch sequence by sequence: the pieces of the first, EndSequence, the pieces of the second, ..., Take.
 class BatchBuilder {
  public:
   BatchBuilder(int64_t num_sequences, int64_t sequence_length);
 
   // `tokens` [n + 1]: inputs and, one later, targets. `loss_mask` [n + 1]: whether each token counts as a target.
   void AddPiece(absl::Span<const int32_t> tokens, absl::Span<const uint8_t> loss_mask);
-  // Pads to the end of the sequence that is being filled; nothing when it is full.
+  // What is still free in the sequence becomes one masked padding document.
   void EndSequence();
-  MicroBatch Take();
+  MicroBatch Take();  // after the last EndSequence
 
  private:
+  void EndDocument(int64_t length);
+
   MicroBatch batch_;
   int64_t sequence_length_;
-  int64_t filled_ = 0;  // positions
-  std::vector<int32_t> begins_{0};
+  int64_t ended_ = 0;              // sequences
+  std::vector<int32_t> begins_{0};  // of documents; the last one is where the next begins
 };
 
 }  // namespace weft

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "absl/types/span.h"
 #include "core/status.h"
 #include "data/batch.h"
 #include "data/packing.h"
@@ -34,6 +35,7 @@ class Loader {
  private:
   enum class Order { kShuffled, kStored };
   Loader(std::shared_ptr<const TokenStore> store, PackingPlan plan, Order order, uint64_t seed);
+  absl::Span<const TokenRange> PiecesOf(int64_t sample) const;  // empty for a sample of padding
 
   std::shared_ptr<const TokenStore> store_;
   PackingPlan plan_;

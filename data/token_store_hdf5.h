@@ -26,7 +26,7 @@
 
 namespace weft {
 
-enum class Split { kTrain, kValidation };
+enum class DataSplit { kTrain, kValidation };
 
 class TokenStore {
  public:
@@ -40,12 +40,12 @@ class TokenStore {
   int32_t vocab_size() const;
   int64_t num_documents() const;
   TokenRange Document(int64_t document) const;  // all its tokens, eos included
-  Split SplitOf(int64_t document) const;
+  DataSplit SplitOf(int64_t document) const;
 
   // The tokens that may stand as input: each document of `split` without its last token, in the store's order.
-  std::vector<TokenRange> InputsOf(Split split) const;
+  std::vector<TokenRange> InputsOf(DataSplit split) const;
   // The stored plan where it is for `sequence_length`, else the same function computed now.
-  StatusOr<PackingPlan> Plan(Split split, int64_t sequence_length) const;
+  StatusOr<PackingPlan> Plan(DataSplit split, int64_t sequence_length) const;
   int64_t planned_sequence_length() const;
 
   // tokens and loss_mask: [range.length] each. Fails when the file is damaged there. Thread-safe.

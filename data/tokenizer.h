@@ -76,8 +76,6 @@ class StreamDecoder {
   std::string Finish();         // what still waited
 
  private:
-  std::string Flush();
-
   const Tokenizer& tokenizer_;
   bool at_start_;
   bool skip_special_;

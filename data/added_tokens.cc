@@ -1,0 +1,112 @@
+// Search by first byte: files have a few hundred added tokens at most, nearly all of which begin with '<'.
+#include "data/added_tokens.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "data/utf8.h"
+
+namespace weft {
+namespace {
+
+// The code point that ends just before `end`.
+CodePoint CodePointBefore(std::string_view text, size_t end) {
+  size_t begin = end - 1;
+  while (begin > 0 && (static_cast<unsigned char>(text[begin]) & 0xC0) == 0x80) --begin;
+  return CodePointAt(text, begin);
+}
+
+bool IsBesideWord(std::string_view text, size_t begin, size_t end) {
+  return (begin > 0 && IsWordCharacter(CodePointBefore(text, begin).value)) ||
+         (end < text.size() && IsWordCharacter(CodePointAt(text, end).value));
+}
+
+StatusOr<AddedToken> ParseToken(const JsonView& json) {
+  AddedToken token;
+  WEFT_ASSIGN_OR_RETURN(token.content, json.String("content"));
+  if (token.content.empty()) return json.Error("the token's content is empty");
+  WEFT_ASSIGN_OR_RETURN(const JsonView id_json, json.Get("id"));
+  WEFT_ASSIGN_OR_RETURN(const int64_t id, id_json.Integer());
+  if (id < 0 || id >= 1 << 24) return id_json.Error("the id ", id, " is out of range");
+  token.id = static_cast<int32_t>(id);
+  WEFT_ASSIGN_OR_RETURN(token.single_word, json.BoolOr("single_word", false));
+  WEFT_ASSIGN_OR_RETURN(token.lstrip, json.BoolOr("lstrip", false));
+  WEFT_ASSIGN_OR_RETURN(token.rstrip, json.BoolOr("rstrip", false));
+  WEFT_ASSIGN_OR_RETURN(token.special, json.BoolOr("special", false));
+  WEFT_ASSIGN_OR_RETURN(token.normalized, json.BoolOr("normalized", !token.special));
+  return token;
+}
+
+}  // namespace
+
+StatusOr<AddedTokens> AddedTokens::Parse(const JsonView& json, const Normalizer& normalizer) {
+  AddedTokens tokens;
+  if (json.is_null()) return tokens;
+  WEFT_ASSIGN_OR_RETURN(const std::vector<JsonView> items, json.Items());
+  for (const JsonView& item : items) {
+    WEFT_ASSIGN_OR_RETURN(const AddedToken token, ParseToken(item));
+    tokens.all_.push_back(token);
+    if (token.normalized) {
+      tokens.normalized_.Add(token, normalizer.Normalize(token.content));
+    } else {
+      tokens.raw_.Add(token, token.content);
+    }
+  }
+  return tokens;
+}
+
+absl::flat_hash_set<std::string> AddedTokens::ControlTokens() const {
+  absl::flat_hash_set<std::string> contents;
+  for (const AddedToken& token : all_) {
+    if (token.special) contents.insert(token.content);
+  }
+  return contents;
+}
+
+void AddedTokens::Matcher::Add(AddedToken token, std::string pattern) {
+  if (pattern.empty()) return;  // the normalizer leaves nothing of it to find
+  std::vector<Entry>& entries = by_first_byte_[static_cast<unsigned char>(pattern.front())];
+  entries.push_back({std::move(token), std::move(pattern)});
+  std::stable_sort(entries.begin(), entries.end(),
+                   [](const Entry& a, const Entry& b) { return a.pattern.size() > b.pattern.size(); });
+}
+
+const AddedTokens::Matcher::Entry* AddedTokens::Matcher::LongestAt(std::string_view text, size_t begin,
+                                                                   bool allow_special) const {
+  for (const Entry& entry : by_first_byte_[static_cast<unsigned char>(text[begin])]) {
+    if ((allow_special || !entry.token.special) && text.substr(begin, entry.pattern.size()) == entry.pattern) return &entry;
+  }
+  return nullptr;
+}
+
+std::vector<Segment> AddedTokens::Matcher::Cut(std::string_view text, bool allow_special) const {
+  std::vector<Segment> segments;
+  size_t done = 0;
+  for (size_t i = 0; i < text.size();) {
+    const Entry* entry = LongestAt(text, i, allow_special);
+    if (entry == nullptr) {
+      ++i;
+      continue;
+    }
+    size_t begin = i, end = i + entry->pattern.size();
+    i = end;
+    if (entry->token.single_word && IsBesideWord(text, begin, end)) continue;
+    while (entry->token.lstrip && begin > done) {
+      const CodePoint before = CodePointBefore(text, begin);
+      if (!IsWhitespace(before.value)) break;
+      begin -= before.length;
+    }
+    while (entry->token.rstrip && end < text.size()) {
+      const CodePoint after = CodePointAt(text, end);
+      if (!IsWhitespace(after.value)) break;
+      end += after.length;
+    }
+    if (begin > done) segments.push_back({text.substr(done, begin - done)});
+    segments.push_back({text.substr(begin, end - begin), entry->token.id});
+    done = i = end;
+  }
+  if (done < text.size()) segments.push_back({text.substr(done)});
+  return segments;
+}
+
+}  // namespace weft

@@ -1,0 +1,97 @@
+// The kinds of normalizers, one class each.
+#include "data/normalizer.h"
+
+#include <utf8proc.h>
+
+#include <cstdlib>
+#include <utility>
+#include <vector>
+
+#include "core/check.h"
+#include "data/text_replacement.h"
+
+namespace weft {
+namespace {
+
+class SequenceNormalizer : public Normalizer {
+ public:
+  explicit SequenceNormalizer(std::vector<std::unique_ptr<Normalizer>> parts) : parts_(std::move(parts)) {}
+  std::string Normalize(std::string text) const override {
+    for (const auto& part : parts_) text = part->Normalize(std::move(text));
+    return text;
+  }
+
+ private:
+  std::vector<std::unique_ptr<Normalizer>> parts_;
+};
+
+class Prepend : public Normalizer {
+ public:
+  explicit Prepend(std::string prefix) : prefix_(std::move(prefix)) {}
+  std::string Normalize(std::string text) const override { return text.empty() ? text : prefix_ + text; }
+
+ private:
+  std::string prefix_;
+};
+
+class Replace : public Normalizer {
+ public:
+  explicit Replace(TextReplacement replacement) : replacement_(std::move(replacement)) {}
+  std::string Normalize(std::string text) const override { return replacement_.Apply(text); }
+
+ private:
+  TextReplacement replacement_;
+};
+
+// Unicode's normalization forms (UAX 15).
+class UnicodeForm : public Normalizer {
+ public:
+  explicit UnicodeForm(int options) : options_(static_cast<utf8proc_option_t>(options | UTF8PROC_STABLE)) {}
+  std::string Normalize(std::string text) const override {
+    utf8proc_uint8_t* mapped = nullptr;
+    const utf8proc_ssize_t size =
+        utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.data()), static_cast<utf8proc_ssize_t>(text.size()),
+                     &mapped, options_);
+    WEFT_CHECK_GE(size, 0) << utf8proc_errmsg(size);  // text is UTF-8
+    text.assign(reinterpret_cast<const char*>(mapped), static_cast<size_t>(size));
+    std::free(mapped);
+    return text;
+  }
+
+ private:
+  utf8proc_option_t options_;
+};
+
+StatusOr<std::unique_ptr<Normalizer>> ParseSequence(const JsonView& json) {
+  WEFT_ASSIGN_OR_RETURN(const JsonView list, json.Get("normalizers"));
+  WEFT_ASSIGN_OR_RETURN(const std::vector<JsonView> items, list.Items());
+  std::vector<std::unique_ptr<Normalizer>> parts;
+  for (const JsonView& item : items) {
+    WEFT_ASSIGN_OR_RETURN(parts.emplace_back(), ParseNormalizer(item));
+  }
+  return std::make_unique<SequenceNormalizer>(std::move(parts));
+}
+
+}  // namespace
+
+StatusOr<std::unique_ptr<Normalizer>> ParseNormalizer(const JsonView& json) {
+  if (json.is_null()) return std::make_unique<SequenceNormalizer>(std::vector<std::unique_ptr<Normalizer>>());
+  WEFT_ASSIGN_OR_RETURN(const std::string type, json.String("type"));
+  if (type == "Sequence") return ParseSequence(json);
+  if (type == "Prepend") {
+    WEFT_ASSIGN_OR_RETURN(std::string prefix, json.String("prepend"));
+    return std::make_unique<Prepend>(std::move(prefix));
+  }
+  if (type == "Replace") {
+    WEFT_ASSIGN_OR_RETURN(TextReplacement replacement, TextReplacement::Parse(json));
+    return std::make_unique<Replace>(std::move(replacement));
+  }
+  if (type == "NFC") return std::make_unique<UnicodeForm>(UTF8PROC_COMPOSE);
+  if (type == "NFD") return std::make_unique<UnicodeForm>(UTF8PROC_DECOMPOSE);
+  if (type == "NFKC") return std::make_unique<UnicodeForm>(UTF8PROC_COMPOSE | UTF8PROC_COMPAT);
+  if (type == "NFKD") return std::make_unique<UnicodeForm>(UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT);
+  return json.Error("normalizers of type '", type,
+                    "' are not supported; supported are Sequence, Prepend, Replace, NFC, NFD, NFKC and NFKD");
+}
+
+}  // namespace weft

@@ -1,0 +1,34 @@
+// Replacement by absl for strings, by PCRE2 for patterns.
+#include "data/text_replacement.h"
+
+#include "absl/strings/str_replace.h"
+
+namespace weft {
+
+StatusOr<TextReplacement> TextReplacement::Parse(const JsonView& json) {
+  TextReplacement replacement;
+  WEFT_ASSIGN_OR_RETURN(replacement.to_, json.String("content"));
+  WEFT_ASSIGN_OR_RETURN(const JsonView pattern, json.Get("pattern"));
+  WEFT_ASSIGN_OR_RETURN(const JsonView expression, pattern.Get("Regex"));
+  if (!expression.is_null()) {
+    WEFT_ASSIGN_OR_RETURN(const std::string text, expression.String());
+    WEFT_ASSIGN_OR_RETURN(replacement.regex_, Regex::Compile(text));
+    return replacement;
+  }
+  WEFT_ASSIGN_OR_RETURN(replacement.from_, pattern.String("String"));
+  if (replacement.from_.empty()) return pattern.Error("the string to replace is empty");
+  return replacement;
+}
+
+std::string TextReplacement::Apply(const std::string& text) const {
+  if (!regex_.has_value()) return absl::StrReplaceAll(text, {{from_, to_}});
+  std::string result;
+  size_t done = 0;
+  for (const auto& [begin, end] : regex_->FindAll(text)) {
+    result.append(text, done, begin - done).append(to_);
+    done = end;
+  }
+  return result.append(text, done);
+}
+
+}  // namespace weft
