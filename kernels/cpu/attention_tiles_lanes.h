@@ -1,0 +1,164 @@
+// The body of the attention tiles for vectors of kLanes floats, written once with GCC's vector types.
+//
+// Included by one file an instruction set; see lanes.h for why all of it stands in an unnamed namespace.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/cpu/attention_tiles.h"
+#include "kernels/cpu/lanes.h"
+
+namespace weft::cpu {
+namespace {
+
+// --- Products --------------------------------------------------------------------------------------------------------
+
+// kRows rows and kVectors vectors of c stay in registers over the whole depth.
+template <int kLanes, int kRows, int kVectors>
+void MultiplyBlock(const TileProduct& t, const float* a, const float* b, float* c) {
+  using Vec = FloatLanes<kLanes>;
+  Vec sums[kRows][kVectors];
+  for (int i = 0; i < kRows; ++i) {
+    for (int j = 0; j < kVectors; ++j) {
+      sums[i][j] = t.accumulate ? LoadLanes<kLanes>(c + i * t.c_row + j * kLanes) : Vec{};
+    }
+  }
+  for (int64_t p = 0; p < t.k; ++p) {
+    Vec y[kVectors];
+    for (int j = 0; j < kVectors; ++j) y[j] = LoadLanes<kLanes>(b + p * t.b_row + j * kLanes);
+    for (int i = 0; i < kRows; ++i) {
+      const float x = a[i * t.a_row + p * t.a_column];
+      for (int j = 0; j < kVectors; ++j) sums[i][j] += x * y[j];
+    }
+  }
+  for (int i = 0; i < kRows; ++i) {
+    for (int j = 0; j < kVectors; ++j) StoreLanes<kLanes>(c + i * t.c_row + j * kLanes, sums[i][j]);
+  }
+}
+
+template <int kLanes, int kRows, int kVectors>
+int64_t MultiplyRows(const TileProduct& t, int64_t i, int64_t column) {
+  for (; i + kRows <= t.m; i += kRows) {
+    MultiplyBlock<kLanes, kRows, kVectors>(t, t.a + i * t.a_row, t.b + column, t.c + i * t.c_row + column);
+  }
+  return i;
+}
+
+template <int kLanes, int kRows, int kVectors>
+void MultiplyColumns(const TileProduct& t, int64_t column) {
+  int64_t i = MultiplyRows<kLanes, kRows, kVectors>(t, 0, column);
+  if constexpr (kRows > 2) i = MultiplyRows<kLanes, 2, kVectors>(t, i, column);
+  MultiplyRows<kLanes, 1, kVectors>(t, i, column);
+}
+
+// kVectors vectors at a time while there are as many columns, then fewer.
+template <int kLanes, int kRows, int kVectors>
+void MultiplyFrom(const TileProduct& t, int64_t column) {
+  for (; column + kVectors * kLanes <= t.n; column += kVectors * kLanes) {
+    MultiplyColumns<kLanes, kRows, kVectors>(t, column);
+  }
+  constexpr int kPerPadding = kTilePadding / kLanes;
+  if constexpr (kVectors > kPerPadding) MultiplyFrom<kLanes, kRows, kVectors - kPerPadding>(t, column);
+}
+
+template <int kLanes, int kRows, int kVectors>
+void Multiply(const TileProduct& product) {
+  MultiplyFrom<kLanes, kRows, kVectors>(product, 0);
+}
+
+// --- Softmax ---------------------------------------------------------------------------------------------------------
+
+constexpr float kMinusInfinity = -__builtin_inff();
+
+// exp(x) for x <= about 0: 2^n times the Taylor polynomial of degree 6 on [-ln 2 / 2, ln 2 / 2], within 2 units in the
+// last place; 0 below 2^-126.
+template <int kLanes>
+WEFT_LANES_INLINE FloatLanes<kLanes> Exp(FloatLanes<kLanes> x) {
+  using Vec = FloatLanes<kLanes>;
+  using Int = typename LaneTypes<kLanes>::Int;
+  constexpr float kRoundToInteger = 12582912.0f;  // 1.5 * 2^23: adding it leaves the integer in the low bits
+  const Vec shifted = x * 1.44269504f + kRoundToInteger;
+  const Vec n = shifted - kRoundToInteger;
+  const Vec r = (x - n * 0.693359375f) - n * -2.12194440e-4f;  // ln 2 in two parts
+  Vec sum = r * (1.0f / 720) + (1.0f / 120);
+  sum = sum * r + (1.0f / 24);
+  sum = sum * r + (1.0f / 6);
+  sum = sum * r + 0.5f;
+  sum = sum * r + 1.0f;
+  sum = sum * r + 1.0f;
+  const Int power_of_two = (reinterpret_cast<Int>(shifted) + 127) << 23;  // the bits of kRoundToInteger fall out
+  return x < -87.0f ? Vec{} : sum * reinterpret_cast<Vec>(power_of_two);
+}
+
+inline int64_t VisibleKeys(const TileMask& mask, int64_t row) {
+  const int64_t visible = mask.first_visible + row;
+  return visible < 0 ? 0 : visible > mask.n ? mask.n : visible;
+}
+
+template <int kLanes>
+float MaxOfRow(const float* row, int64_t n) {
+  using Vec = FloatLanes<kLanes>;
+  Vec largest = LoadLanes<kLanes>(row);
+  for (int64_t j = kLanes; j < n; j += kLanes) {
+    const Vec x = LoadLanes<kLanes>(row + j);
+    largest = x > largest ? x : largest;
+  }
+  float max = largest[0];
+  for (int lane = 1; lane < kLanes; ++lane) max = largest[lane] > max ? largest[lane] : max;
+  return max;
+}
+
+// row becomes exp(row - max); their sum.
+template <int kLanes>
+float ExpOfRow(float* row, int64_t n, float max) {
+  using Vec = FloatLanes<kLanes>;
+  Vec sum = {};
+  for (int64_t j = 0; j < n; j += kLanes) {
+    const Vec p = Exp<kLanes>(LoadLanes<kLanes>(row + j) - max);
+    StoreLanes<kLanes>(row + j, p);
+    sum += p;
+  }
+  return SumOfLanes<kLanes>(sum);
+}
+
+template <int kLanes>
+void Softmax(const TileMask& mask, float* scores, float* row_max, float* row_sum, float* out, int64_t out_n) {
+  for (int64_t i = 0; i < mask.m; ++i) {
+    float* row = scores + i * mask.n;
+    const int64_t visible = VisibleKeys(mask, i);
+    for (int64_t j = visible; j < mask.n; ++j) row[j] = visible == 0 ? 0.0f : kMinusInfinity;
+    if (visible == 0) continue;
+    const float tile_max = MaxOfRow<kLanes>(row, mask.n);
+    if (tile_max > row_max[i]) {
+      const float shrink = Exp<kLanes>(FloatLanes<kLanes>{} + (row_max[i] - tile_max))[0];
+      row_max[i] = tile_max;
+      row_sum[i] *= shrink;
+      for (int64_t j = 0; j < out_n; j += kLanes) {
+        StoreLanes<kLanes>(out + i * out_n + j, LoadLanes<kLanes>(out + i * out_n + j) * shrink);
+      }
+    }
+    row_sum[i] += ExpOfRow<kLanes>(row, mask.n, row_max[i]);
+  }
+}
+
+template <int kLanes>
+void SoftmaxGradient(const TileMask& mask, float scale, const float* lse, const float* delta, float* scores, float* dp) {
+  using Vec = FloatLanes<kLanes>;
+  for (int64_t i = 0; i < mask.m; ++i) {
+    float* row = scores + i * mask.n;
+    float* gradient = dp + i * mask.n;
+    for (int64_t j = VisibleKeys(mask, i); j < mask.n; ++j) row[j] = kMinusInfinity, gradient[j] = 0;
+    for (int64_t j = 0; j < mask.n; j += kLanes) {
+      const Vec p = Exp<kLanes>(LoadLanes<kLanes>(row + j) * scale - lse[i]);
+      StoreLanes<kLanes>(row + j, p);
+      StoreLanes<kLanes>(gradient + j, p * (LoadLanes<kLanes>(gradient + j) - delta[i]) * scale);
+    }
+  }
+}
+
+template <int kLanes, int kRows, int kVectors>
+constexpr AttentionTileKernels kAttentionTiles = {Multiply<kLanes, kRows, kVectors>, Softmax<kLanes>,
+                                                  SoftmaxGradient<kLanes>};
+
+}  // namespace
+}  // namespace weft::cpu
