@@ -27,25 +27,6 @@ HERE = pathlib.Path(__file__).parent
 # moves an element by about lr however small its gradient, so where a gradient nearly vanishes (a k bias under a
 # rotation of long wavelength, for one) rounding decides the direction. The settings of MODELS avoid that; if a change
 # brings it back, move rope_theta.
-F32_TOLERANCE.
-
-Sources: transformers' Llama, Qwen2 and Qwen3 models and its ROPE_INIT_FUNCTIONS; torch.optim.AdamW.
-"""
-
-import json
-import pathlib
-import unittest.mock
-
-import torch
-import transformers
-from safetensors.torch import save_file
-from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
-
-HERE = pathlib.Path(__file__).parent
-# Relative L2 per tensor between the f64 run and the plain f32 run. It also catches an ill-conditioned batch: AdamW moves
-# an element by about lr however small its gradient, so where a gradient nearly vanishes (a k bias under a rotation of
-# long wavelength, for one) rounding decides the direction. The settings of MODELS avoid that; if a change brings it
-# back, move rope_theta.
 F32_TOLERANCE = 5e-6
 
 DOCUMENT_LENGTHS = (21, 9, 18)
