@@ -7,7 +7,6 @@
 #include <cstring>
 
 #include "core/cuda_device.h"
-#include "core/str_cat.h"
 
 namespace weft {
 namespace {
@@ -231,7 +230,7 @@ void RunOnTargets(const std::string& label, const std::function<void(OpRun&)>& b
   }
 }
 
-double Tolerance(DType dtype) { return dtype == DType::kBF16 ? 1.05 / 512 : 1e-6; }
+double Tolerance(DType dtype) { return dtype == DType::kBF16 ? 1.02 / 256 : 1e-6; }
 
 std::vector<double> NumericGradient(const std::function<double(const std::vector<double>&)>& loss,
                                     std::vector<double> x) {

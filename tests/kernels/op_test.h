@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "core/rng.h"
+#include "core/str_cat.h"
 #include "core/stream.h"
 #include "core/tensor.h"
 #include "kernels/cpu/cpu_features.h"
@@ -110,7 +111,7 @@ class OpRun {
 void RunOnTargets(const std::string& label, const std::function<void(OpRun&)>& body);
 
 // The relative error allowed to an op that rounds its result once, computing in f32: 1e-6 in f32 (sums of some thousand
-// terms, exp, division); half a unit in the last place of bf16 (2^-9) and a twentieth more.
+// terms, exp, division); in bf16 half a unit in the last place, at most 2^-8, and a fiftieth more.
 double Tolerance(DType dtype);
 
 // The gradient of `loss` at x by central differences in f64; right to about 1e-8 of its size for smooth functions.

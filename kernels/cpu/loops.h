@@ -1,0 +1,67 @@
+// The inner loops of the CPU ops, as one table of functions for each instruction set: a row or a range of plain memory
+// each, on the calling thread. What shape the work has and which thread does it is decided by the op's own file.
+//
+// The loops are written once, over Vec (vec.h), in the files *_loops.h; loops_portable.cc, loops_avx2.cc and
+// loops_avx512.cc compile them. T is float, or uint16_t for the bits of a bf16. Where two tensors may be the same in
+// the op's contract, they may be the same pointer here.
+#pragma once
+
+#include <cstdint>
+
+namespace weft::cpu {
+
+// The sum of e^(x - max) over a row, and the max.
+struct SumExp {
+  float max;
+  double sum;
+};
+
+// Constants of one AdamW step, as in adamw.h; each is rounded to f32 once.
+struct AdamWConstants {
+  float grad_scale;
+  float decay;                // 1 - lr * weight_decay
+  float one_minus_beta1;
+  float beta2;
+  float one_minus_beta2;
+  float step_size;            // lr / (1 - beta1^step)
+  float sqrt_bias_correction2;  // sqrt(1 - beta2^step)
+  float eps;
+};
+
+template <typename T>
+struct FloatLoops {
+  // y := x and y += x over n elements.
+  void (*cast_to_f32)(const T* x, int64_t n, float* y);
+  void (*cast_to_bf16)(const T* x, int64_t n, uint16_t* y);
+  void (*add_to_f32)(const T* x, int64_t n, float* y);
+  void (*add_to_bf16)(const T* x, int64_t n, uint16_t* y);
+  // sum[i] += the sum over rows of x[row * stride + i], rows in order, whatever range of columns is asked for.
+  void (*add_rows)(const T* x, int64_t num_rows, int64_t stride, int64_t n, float* sum);
+  // One row of n; delta and sum may be null. Returns rstd.
+  float (*rms_norm_forward)(const T* x, const T* delta, const T* weight, float eps, int64_t n, T* sum, T* y);
+  // One row of n; dsum and dweight may be null; dweight[i] += dy[i] * x[i] * rstd.
+  void (*rms_norm_backward)(const T* dy, const T* dsum, const T* x, const T* weight, float rstd, int64_t n, T* dx,
+                            float* dweight);
+  // The heads of one token, in place; sign is -1 for the transpose.
+  void (*rope)(const float* cos, const float* sin, float sign, int64_t num_heads, int64_t half_dim, T* x);
+  // One row of n.
+  void (*swiglu_forward)(const T* gate, const T* up, int64_t n, T* y);
+  void (*swiglu_backward)(const T* dy, const T* gate, const T* up, int64_t n, T* dgate, T* dup);
+  SumExp (*sum_exp)(const T* x, int64_t n);
+  void (*scaled_softmax)(float lse, float factor, int64_t n, T* x);  // x := factor * e^(x - lse)
+};
+
+struct Loops {
+  FloatLoops<float> f32;
+  FloatLoops<uint16_t> bf16;
+  void (*scale)(float factor, int64_t n, float* y);
+  double (*sum_squares)(const float* x, int64_t n);
+  void (*adamw)(const AdamWConstants& constants, int64_t n, const float* grad, float* param, float* m, float* v,
+                uint16_t* weight);  // weight may be null
+};
+
+const Loops& LoopsPortable();
+const Loops& LoopsAvx2();
+const Loops& LoopsAvx512();
+
+}  // namespace weft::cpu

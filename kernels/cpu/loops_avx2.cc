@@ -1,0 +1,8 @@
+// The inner loops compiled for AVX2 and FMA (see loops.h).
+#include "kernels/cpu/loops_table.h"
+
+namespace weft::cpu {
+
+const Loops& LoopsAvx2() { return kLoops; }
+
+}  // namespace weft::cpu

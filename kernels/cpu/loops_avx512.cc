@@ -1,0 +1,8 @@
+// The inner loops compiled for AVX-512 (see loops.h).
+#include "kernels/cpu/loops_table.h"
+
+namespace weft::cpu {
+
+const Loops& LoopsAvx512() { return kLoops; }
+
+}  // namespace weft::cpu

@@ -1,0 +1,59 @@
+// RMSNorm on the CPU (see rms_norm.h): a token's row stays with one thread.
+#include "kernels/rms_norm.h"
+
+#include "kernels/cpu/host_loops.h"
+#include "kernels/cpu/weight_grad_sums.h"
+
+namespace weft::cpu {
+namespace {
+
+// The row of a token in a tensor that may be absent.
+template <typename T>
+T* RowOrNull(T* rows, int64_t token, int64_t n) {
+  return rows == nullptr ? nullptr : rows + token * n;
+}
+
+template <typename T>
+void Forward(ThreadPool& pool, const RmsNormForwardArgs& args) {
+  const auto& loops = HostFloatLoops<T>();
+  const int64_t n = args.x.dim(1);
+  const T* weight = Elements<T>(args.weight);
+  float* rstd = Elements<float>(args.rstd);
+  pool.ParallelFor(args.x.dim(0), RowGranule(n), [&](int64_t begin, int64_t end) {
+    for (int64_t t = begin; t < end; ++t) {
+      rstd[t] = loops.rms_norm_forward(Elements<T>(args.x) + t * n, RowOrNull(Elements<T>(args.delta), t, n), weight,
+                                       args.eps, n, RowOrNull(Elements<T>(args.sum), t, n),
+                                       Elements<T>(args.y) + t * n);
+    }
+  });
+}
+
+template <typename T>
+void Backward(ThreadPool& pool, const RmsNormBackwardArgs& args, TensorView scratch) {
+  const auto& loops = HostFloatLoops<T>();
+  const int64_t n = args.x.dim(1);
+  const T* weight = Elements<T>(args.weight);
+  const float* rstd = Elements<float>(args.rstd);
+  ForTokensWithSums(pool, args.x.dim(0), n, Elements<float>(scratch), Elements<float>(args.dweight),
+                    [&](int64_t t, float* sums) {
+                      loops.rms_norm_backward(Elements<T>(args.dy) + t * n, RowOrNull(Elements<T>(args.dsum), t, n),
+                                              Elements<T>(args.x) + t * n, weight, rstd[t], n,
+                                              Elements<T>(args.dx) + t * n, sums);
+                    });
+}
+
+}  // namespace
+
+void RmsNormForward(ThreadPool& pool, const RmsNormForwardArgs& args) {
+  WithElementType(args.x.dtype(), [&](auto t) { Forward<decltype(t)>(pool, args); });
+}
+
+size_t RmsNormBackwardScratchBytes(const RmsNormBackwardArgs& args) {
+  return args.dweight.empty() ? 0 : WeightGradScratchBytes(args.x.dim(0), args.x.dim(1));
+}
+
+void RmsNormBackward(ThreadPool& pool, const RmsNormBackwardArgs& args, TensorView scratch) {
+  WithElementType(args.x.dtype(), [&](auto t) { Backward<decltype(t)>(pool, args, scratch); });
+}
+
+}  // namespace weft::cpu
