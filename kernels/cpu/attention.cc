@@ -10,6 +10,7 @@
 #include <atomic>
 #include <cmath>
 #include <limits>
+#include <type_traits>
 
 #include "kernels/cpu/attention_tiles.h"
 #include "kernels/cpu/cpu_features.h"
@@ -19,8 +20,6 @@ namespace {
 
 constexpr int64_t kTile = 64;   // queries, and keys, of a tile
 constexpr int64_t kStrip = 16;  // rows of a diagonal tile that are cut at the same column
-
-int64_t RoundUp(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
 
 const AttentionTileKernels& Kernels() {
   return PickIsa(AttentionTilesPortable, AttentionTilesAvx2, AttentionTilesAvx512);
@@ -33,37 +32,25 @@ auto* HeadAt(const AnyHeads& heads, int64_t token, int64_t head) {
   return heads.rows.template data<T>() + token * heads.rows.dim(1) + heads.column + head * heads.head_dim;
 }
 
-// tile [n, RoundUp(head_dim, kTilePadding)] = tokens [token, token + n) of one head, 0 in the padding.
+// tile [n, PaddedWidth(head_dim)] = scale * tokens [token, token + n) of one head, 0 in the padding.
 template <typename T>
-void LoadTile(const ConstHeads& heads, int64_t head, int64_t token, int64_t n, float* tile) {
-  const int64_t width = RoundUp(heads.head_dim, kTilePadding);
-  for (int64_t t = 0; t < n; ++t) {
-    const T* from = HeadAt<T>(heads, token + t, head);
-    for (int64_t d = 0; d < heads.head_dim; ++d) tile[t * width + d] = static_cast<float>(from[d]);
-    std::fill(tile + t * width + heads.head_dim, tile + (t + 1) * width, 0.0f);
-  }
-}
-
-// tile [head_dim, RoundUp(n, kTilePadding)]: the same, transposed.
-template <typename T>
-void LoadTransposed(const ConstHeads& heads, int64_t head, int64_t token, int64_t n, float* tile) {
-  const int64_t width = RoundUp(n, kTilePadding);
-  const int64_t stride = heads.rows.dim(1);
+void LoadTile(const ConstHeads& heads, int64_t head, int64_t token, int64_t n, float* tile, float scale = 1) {
   const T* from = HeadAt<T>(heads, token, head);
-  for (int64_t d = 0; d < heads.head_dim; ++d) {
-    for (int64_t t = 0; t < n; ++t) tile[d * width + t] = static_cast<float>(from[t * stride + d]);
-    std::fill(tile + d * width + n, tile + (d + 1) * width, 0.0f);
+  if constexpr (std::is_same_v<T, float>) {
+    Kernels().load_f32(n, heads.head_dim, from, heads.rows.dim(1), scale, tile);
+  } else {
+    Kernels().load_bf16(n, heads.head_dim, &from->bits, heads.rows.dim(1), scale, tile);
   }
 }
 
-// Row t of the tile, times scales[t] where given, to the head.
+// Tokens [token, token + n) of one head = tile, row t times scales[t] where given.
 template <typename T>
 void StoreTile(const float* tile, const float* scales, int64_t n, const Heads& heads, int64_t head, int64_t token) {
-  const int64_t width = RoundUp(heads.head_dim, kTilePadding);
-  for (int64_t t = 0; t < n; ++t) {
-    T* to = HeadAt<T>(heads, token + t, head);
-    const float scale = scales == nullptr ? 1.0f : scales[t];
-    for (int64_t d = 0; d < heads.head_dim; ++d) to[d] = static_cast<T>(tile[t * width + d] * scale);
+  T* to = HeadAt<T>(heads, token, head);
+  if constexpr (std::is_same_v<T, float>) {
+    Kernels().store_f32(n, heads.head_dim, tile, scales, to, heads.rows.dim(1));
+  } else {
+    Kernels().store_bf16(n, heads.head_dim, tile, scales, &to->bits, heads.rows.dim(1));
   }
 }
 
@@ -75,7 +62,7 @@ class Pieces {
   explicit Pieces(float* base) : base_(base) {}
   float* Take(int64_t num_floats) {
     float* piece = base_ == nullptr ? nullptr : base_ + used_;
-    used_ += RoundUp(num_floats, 16);
+    used_ += PaddedWidth(num_floats);
     return piece;
   }
   int64_t used() const { return used_; }
@@ -128,9 +115,9 @@ struct Sizes {
   template <typename Args>
   explicit Sizes(const Args& args)
       : group(args.q.num_heads / args.k.num_heads),
-        q_width(RoundUp(args.q.head_dim, kTilePadding)),
-        v_width(RoundUp(args.v.head_dim, kTilePadding)),
-        panel_keys(RoundUp(args.packing.max_seqlen, kTilePadding)) {}
+        q_width(PaddedWidth(args.q.head_dim)),
+        v_width(PaddedWidth(args.v.head_dim)),
+        panel_keys(PaddedWidth(args.packing.max_seqlen)) {}
 };
 
 // A tile's products are cut into strips of rows where its diagonal leaves columns out: calls body(row, rows, columns)
@@ -177,7 +164,9 @@ void LoadPanels(const AttentionForwardArgs& args, int64_t kv_head, int64_t begin
                 const ForwardScratch& scratch) {
   LoadTile<T>(args.v, kv_head, begin, length, scratch.values);
   for (int64_t j = 0; j < length; j += kTile) {
-    LoadTransposed<T>(args.k, kv_head, begin + j, std::min(kTile, length - j), scratch.keys + j * args.k.head_dim);
+    const int64_t n = std::min(kTile, length - j);
+    LoadTile<T>(args.k, kv_head, begin + j, n, scratch.q);  // not in use yet
+    Kernels().transpose(n, args.k.head_dim, scratch.q, scratch.keys + j * args.k.head_dim);
   }
 }
 
@@ -185,10 +174,10 @@ void LoadPanels(const AttentionForwardArgs& args, int64_t kv_head, int64_t begin
 void ForwardTile(const AttentionForwardArgs& args, const Sizes& sizes, const ForwardScratch& s, int64_t row, int64_t m,
                  int64_t key, int64_t n) {
   const AttentionTileKernels& kernels = Kernels();
-  const int64_t width = RoundUp(n, kTilePadding);
+  const int64_t width = PaddedWidth(n);
   const bool on_diagonal = key == row;
   ForEachStrip(on_diagonal, m, n, [&](int64_t i, int64_t rows, int64_t columns) {
-    kernels.multiply({.m = rows, .n = RoundUp(columns, kTilePadding), .k = args.q.head_dim,
+    kernels.multiply({.m = rows, .n = PaddedWidth(columns), .k = args.q.head_dim,
                       .a = s.q + i * sizes.q_width, .a_row = sizes.q_width, .a_column = 1,
                       .b = s.keys + key * args.k.head_dim, .b_row = width,
                       .c = s.scores + i * width, .c_row = width, .accumulate = false});
@@ -208,8 +197,7 @@ template <typename T>
 void ForwardBlock(const AttentionForwardArgs& args, const Sizes& sizes, const ForwardScratch& s, const Document& document,
                   int64_t head, int64_t row) {
   const int64_t m = std::min(kTile, document.length - row);
-  LoadTile<T>(args.q, head, document.begin + row, m, s.q);
-  for (int64_t i = 0; i < m * sizes.q_width; ++i) s.q[i] *= args.scale;
+  LoadTile<T>(args.q, head, document.begin + row, m, s.q, args.scale);
   std::fill(s.out, s.out + m * sizes.v_width, 0.0f);
   std::fill(s.row_sum, s.row_sum + m, 0.0f);
   std::fill(s.row_max, s.row_max + m, -std::numeric_limits<float>::infinity());
@@ -227,8 +215,8 @@ void ForwardBlock(const AttentionForwardArgs& args, const Sizes& sizes, const Fo
 // Blocks of queries are dealt to `num_slices` tasks a kv head and document, so that one long document with few heads
 // still fills many threads; each slice pays for loading the panels.
 int64_t NumSlices(const AttentionForwardArgs& args, int num_threads) {
-  const int64_t blocks = RoundUp(args.packing.max_seqlen, kTile) / kTile;
-  const int64_t wanted = RoundUp(4 * num_threads, args.k.num_heads) / args.k.num_heads;
+  const int64_t blocks = args.packing.max_seqlen / kTile;
+  const int64_t wanted = (4 * num_threads + args.k.num_heads - 1) / args.k.num_heads;
   return std::clamp<int64_t>(wanted, 1, std::max<int64_t>(1, blocks / 4));
 }
 
@@ -297,8 +285,9 @@ void LoadPanels(const AttentionBackwardArgs& args, const Sizes& sizes, int64_t k
   LoadTile<T>(args.k, kv_head, document.begin, document.length, s.keys);
   for (int64_t j = 0; j < document.length; j += kTile) {
     const int64_t n = std::min(kTile, document.length - j);
-    LoadTransposed<T>(args.k, kv_head, document.begin + j, n, s.keys_t + j * args.k.head_dim);
-    LoadTransposed<T>(args.v, kv_head, document.begin + j, n, s.values_t + j * args.v.head_dim);
+    Kernels().transpose(n, args.k.head_dim, s.keys + j * sizes.q_width, s.keys_t + j * args.k.head_dim);
+    LoadTile<T>(args.v, kv_head, document.begin + j, n, s.out);  // not in use yet
+    Kernels().transpose(n, args.v.head_dim, s.out, s.values_t + j * args.v.head_dim);
   }
   std::fill(s.dk, s.dk + document.length * sizes.q_width, 0.0f);
   std::fill(s.dv, s.dv + document.length * sizes.v_width, 0.0f);
@@ -308,9 +297,9 @@ void LoadPanels(const AttentionBackwardArgs& args, const Sizes& sizes, int64_t k
 void RecomputeTile(const AttentionBackwardArgs& args, const Sizes& sizes, const BackwardScratch& s, const float* lse,
                    int64_t m, int64_t key, int64_t n, bool on_diagonal) {
   const AttentionTileKernels& kernels = Kernels();
-  const int64_t width = RoundUp(n, kTilePadding);
+  const int64_t width = PaddedWidth(n);
   ForEachStrip(on_diagonal, m, n, [&](int64_t i, int64_t rows, int64_t columns) {
-    TileProduct product = {.m = rows, .n = RoundUp(columns, kTilePadding), .k = args.q.head_dim,
+    TileProduct product = {.m = rows, .n = PaddedWidth(columns), .k = args.q.head_dim,
                            .a = s.q + i * sizes.q_width, .a_row = sizes.q_width, .a_column = 1,
                            .b = s.keys_t + key * args.k.head_dim, .b_row = width,
                            .c = s.p + i * width, .c_row = width, .accumulate = false};
@@ -329,7 +318,7 @@ void RecomputeTile(const AttentionBackwardArgs& args, const Sizes& sizes, const 
 // from its own first row on.
 void AddKeyGradients(const Sizes& sizes, const BackwardScratch& s, int64_t m, int64_t key, int64_t n, bool on_diagonal) {
   const AttentionTileKernels& kernels = Kernels();
-  const int64_t width = RoundUp(n, kTilePadding);
+  const int64_t width = PaddedWidth(n);
   const int64_t strip = on_diagonal ? kStrip : n;
   for (int64_t j = 0; j < n; j += strip) {
     const int64_t first = on_diagonal ? j : 0;  // query
@@ -348,7 +337,7 @@ void AddKeyGradients(const Sizes& sizes, const BackwardScratch& s, int64_t m, in
 
 // dq += ds k.
 void AddQueryGradient(const Sizes& sizes, const BackwardScratch& s, int64_t m, int64_t key, int64_t n, bool on_diagonal) {
-  const int64_t width = RoundUp(n, kTilePadding);
+  const int64_t width = PaddedWidth(n);
   ForEachStrip(on_diagonal, m, n, [&](int64_t i, int64_t rows, int64_t columns) {
     Kernels().multiply({.m = rows, .n = sizes.q_width, .k = columns,
                         .a = s.ds + i * width, .a_row = width, .a_column = 1,
@@ -366,10 +355,7 @@ void BackwardBlock(const AttentionBackwardArgs& args, const Sizes& sizes, const 
   LoadTile<T>(args.q, head, token, m, s.q);
   LoadTile<T>(args.out, head, token, m, s.out);
   LoadTile<T>(args.dout, head, token, m, s.dout);
-  for (int64_t i = 0; i < m; ++i) {
-    s.delta[i] = 0;
-    for (int64_t d = i * sizes.v_width; d < (i + 1) * sizes.v_width; ++d) s.delta[i] += s.out[d] * s.dout[d];
-  }
+  Kernels().row_dots(m, sizes.v_width, s.out, s.dout, s.delta);
   std::fill(s.dq, s.dq + m * sizes.q_width, 0.0f);
   const float* lse = args.lse.data<float>() + head * args.lse.dim(1) + token;
   for (int64_t key = 0; key <= row; key += kTile) {

@@ -1,7 +1,8 @@
-// The arithmetic of attention on one tile of queries x keys, in f32: products, softmax, and the gradient of softmax.
+// The arithmetic of attention on one tile of queries x keys, in f32: products, softmax, the gradient of softmax, and the
+// copies between heads (f32 or bf16) and tiles.
 //
-// Tiles are small matrices in scratch. Their width is a multiple of kTilePadding floats, so no vector ends in the middle
-// of a row: columns past the used ones may hold anything, NaN too, and are written.
+// Tiles are small f32 matrices in scratch. Their width is a multiple of kTilePadding, so no vector ends in the middle of
+// a row: columns past the used ones may hold anything, NaN too, and are written.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +10,9 @@
 namespace weft::cpu {
 
 constexpr int64_t kTilePadding = 16;
+
+// Static, so that no file compiled for AVX-512 lends its copy to others.
+[[maybe_unused]] static constexpr int64_t PaddedWidth(int64_t columns) { return (columns + kTilePadding - 1) / kTilePadding * kTilePadding; }
 
 // c [m, n] = a [m, k] · b [k, n], or c += with `accumulate`. n is a multiple of kTilePadding.
 struct TileProduct {
@@ -39,6 +43,20 @@ struct AttentionTileKernels {
   // scores, scale * p * (dp - delta). lse, delta: [m].
   void (*softmax_gradient)(const TileMask& mask, float scale, const float* lse, const float* delta, float* scores,
                            float* dp);
+
+  // dots[i] = sum_j a[i, j] * b[i, j]; a, b: [m, n].
+  void (*row_dots)(int64_t m, int64_t n, const float* a, const float* b, float* dots);
+
+  // tile [m, PaddedWidth(n)] = scale * from [m, n], rows from_row apart, f32 or bf16 bits; 0 in the padding.
+  void (*load_f32)(int64_t m, int64_t n, const float* from, int64_t from_row, float scale, float* tile);
+  void (*load_bf16)(int64_t m, int64_t n, const uint16_t* from, int64_t from_row, float scale, float* tile);
+
+  // to [m, n] = tile [m, PaddedWidth(n)], row i times scales[i] (1 where scales is null).
+  void (*store_f32)(int64_t m, int64_t n, const float* tile, const float* scales, float* to, int64_t to_row);
+  void (*store_bf16)(int64_t m, int64_t n, const float* tile, const float* scales, uint16_t* to, int64_t to_row);
+
+  // to [n, PaddedWidth(m)] = tile [m, PaddedWidth(n)] transposed. The tile has PaddedWidth(m) rows to read.
+  void (*transpose)(int64_t m, int64_t n, const float* tile, float* to);
 };
 
 const AttentionTileKernels& AttentionTilesPortable();

@@ -103,9 +103,7 @@ float MaxOfRow(const float* row, int64_t n) {
     const Vec x = LoadLanes<kLanes>(row + j);
     largest = x > largest ? x : largest;
   }
-  float max = largest[0];
-  for (int lane = 1; lane < kLanes; ++lane) max = largest[lane] > max ? largest[lane] : max;
-  return max;
+  return MaxOfLanes<kLanes>(largest);
 }
 
 // row becomes exp(row - max); their sum.
@@ -156,9 +154,88 @@ void SoftmaxGradient(const TileMask& mask, float scale, const float* lse, const 
   }
 }
 
+template <int kLanes>
+void RowDots(int64_t m, int64_t n, const float* a, const float* b, float* dots) {
+  for (int64_t i = 0; i < m; ++i) {
+    FloatLanes<kLanes> sum = {};
+    for (int64_t j = i * n; j < (i + 1) * n; j += kLanes) sum += LoadLanes<kLanes>(a + j) * LoadLanes<kLanes>(b + j);
+    dots[i] = SumOfLanes<kLanes>(sum);
+  }
+}
+
+// --- Copies ----------------------------------------------------------------------------------------------------------
+
+template <int kLanes, typename T>
+void LoadTile(int64_t m, int64_t n, const T* from, int64_t from_row, float scale, float* tile) {
+  const int64_t width = PaddedWidth(n);
+  for (int64_t i = 0; i < m; ++i) {
+    const T* row = from + i * from_row;
+    float* to = tile + i * width;
+    int64_t j = 0;
+    for (; j + kLanes <= n; j += kLanes) StoreLanes<kLanes>(to + j, scale * LoadLanes<kLanes>(row + j));
+    if (j < n) {
+      StoreLanes<kLanes>(to + j, scale * LoadFirstLanes<kLanes>(row + j, n - j));
+      j += kLanes;
+    }
+    for (; j < width; j += kLanes) StoreLanes<kLanes>(to + j, FloatLanes<kLanes>{});
+  }
+}
+
+template <int kLanes, typename T>
+void StoreTile(int64_t m, int64_t n, const float* tile, const float* scales, T* to, int64_t to_row) {
+  const int64_t width = PaddedWidth(n);
+  for (int64_t i = 0; i < m; ++i) {
+    const float scale = scales == nullptr ? 1.0f : scales[i];
+    int64_t j = 0;
+    for (; j + kLanes <= n; j += kLanes) {
+      StoreLanes<kLanes>(to + i * to_row + j, scale * LoadLanes<kLanes>(tile + i * width + j));
+    }
+    if (j < n) StoreFirstLanes<kLanes>(to + i * to_row + j, scale * LoadLanes<kLanes>(tile + i * width + j), n - j);
+  }
+}
+
+// Swaps the kDistance x kDistance blocks beside the diagonal in rows i and i + kDistance.
+template <int kDistance, typename Vec, int... kLane>
+WEFT_LANES_INLINE void SwapBlocks(Vec& a, Vec& b, std::integer_sequence<int, kLane...>) {
+  constexpr int kLanes = sizeof...(kLane);
+  const Vec low = __builtin_shufflevector(a, b, ((kLane & kDistance) ? kLanes + kLane - kDistance : kLane)...);
+  b = __builtin_shufflevector(a, b, ((kLane & kDistance) ? kLanes + kLane : kLane + kDistance)...);
+  a = low;
+}
+
+template <int kLanes, int kDistance = kLanes / 2>
+WEFT_LANES_INLINE void TransposeSquare(FloatLanes<kLanes> (&rows)[kLanes]) {
+#pragma GCC unroll 16
+  for (int i = 0; i < kLanes; ++i) {
+    if ((i & kDistance) == 0) {
+      SwapBlocks<kDistance>(rows[i], rows[i + kDistance], std::make_integer_sequence<int, kLanes>());
+    }
+  }
+  if constexpr (kDistance > 1) TransposeSquare<kLanes, kDistance / 2>(rows);
+}
+
+template <int kLanes>
+void Transpose(int64_t m, int64_t n, const float* tile, float* to) {
+  const int64_t tile_row = PaddedWidth(n), to_row = PaddedWidth(m);
+  for (int64_t j = 0; j < n; j += kLanes) {
+    for (int64_t i = 0; i < m; i += kLanes) {
+      FloatLanes<kLanes> rows[kLanes];
+#pragma GCC unroll 16
+      for (int r = 0; r < kLanes; ++r) rows[r] = LoadLanes<kLanes>(tile + (i + r) * tile_row + j);
+      TransposeSquare<kLanes>(rows);
+#pragma GCC unroll 16
+      for (int r = 0; r < kLanes; ++r) {
+        if (j + r < n) StoreLanes<kLanes>(to + (j + r) * to_row + i, rows[r]);
+      }
+    }
+  }
+}
+
 template <int kLanes, int kRows, int kVectors>
-constexpr AttentionTileKernels kAttentionTiles = {Multiply<kLanes, kRows, kVectors>, Softmax<kLanes>,
-                                                  SoftmaxGradient<kLanes>};
+constexpr AttentionTileKernels kAttentionTiles = {
+    Multiply<kLanes, kRows, kVectors>, Softmax<kLanes>,           SoftmaxGradient<kLanes>,
+    RowDots<kLanes>,                   LoadTile<kLanes, float>,   LoadTile<kLanes, uint16_t>,
+    StoreTile<kLanes, float>,          StoreTile<kLanes, uint16_t>, Transpose<kLanes>};
 
 }  // namespace
 }  // namespace weft::cpu

@@ -1,7 +1,6 @@
 // The body of DotRows for vectors of kLanes floats, written once with GCC's vector types.
 //
-// Included by one file an instruction set. The unnamed namespace is on purpose: each file keeps its own copies, compiled
-// for its own instructions, and the linker cannot swap them.
+// Included by one file an instruction set; see lanes.h for why all of it stands in an unnamed namespace.
 #pragma once
 
 #include <cstdint>
