@@ -8,7 +8,7 @@
 
 #include "core/check.h"
 #include "core/file.h"
-#include "data/hdf5_file.h"
+#include "core/hdf5_file.h"
 #include "data/store_header.h"
 
 namespace weft {

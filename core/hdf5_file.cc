@@ -1,5 +1,5 @@
 // Calls of the HDF5 C library (1.10 and later).
-#include "data/hdf5_file.h"
+#include "core/hdf5_file.h"
 
 #include <algorithm>
 

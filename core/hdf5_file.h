@@ -1,5 +1,6 @@
-// The little of HDF5 that a token store needs, with statuses and scopes: files with a user block, growing vectors,
-// texts and integer attributes. Errors are HDF5's own words; nothing of it is printed. Only *hdf5* files include this.
+// The little of HDF5 that token stores and checkpoints share, with statuses and scopes: files with a user block, growing
+// vectors, texts and integer attributes. Errors are HDF5's own words; nothing of it is printed. Only *hdf5* files include
+// this.
 #pragma once
 
 #include <hdf5.h>
