@@ -3,9 +3,9 @@
 //   RunConfig config;
 //   WEFT_ASSIGN_OR_RETURN(const ConfigReport report, ReadConfig({.path = "tiny.yaml", .overrides = {"steps=5"}}, config));
 //
-// JSON is YAML 1.2, so one parser reads both (yaml.org/spec/1.2.2). Every mistake of every source is reported in one
-// status, a line each: "tiny.yaml:3: optimizer.params.learnrate: unknown key; did you mean 'lr'?". Not goals: includes,
-// variables, anchors, tags, several documents in a file. A hostile file costs bounded time and memory.
+// JSON is YAML 1.2 (yaml.org/spec/1.2.2), so one parser reads both. Every mistake of every source is reported in one
+// status, a line each: "tiny.yaml:3: optimizer.params.beta: unknown key; did you mean 'betas'?". Not goals: includes,
+// variables, aliases, tags, several documents in a file. A hostile file costs bounded time and memory.
 #pragma once
 
 #include <string>
@@ -26,14 +26,14 @@ struct ConfigSources {
   std::vector<std::string> overrides;  // "a.b=c", c in YAML; applied last, the last one of a key wins
 };
 
-// The sources as one tree. Errors: an unreadable file, syntax, duplicate keys, two files that disagree, a bad override.
-StatusOr<ConfigNode> ReadConfigTree(const ConfigSources& sources);
+// The sources as one tree. Errors: a file that cannot be read, or is not YAML with a section at its top.
+StatusOr<ConfigTree> ReadConfigTree(const ConfigSources& sources);
 
 // Fills `root`, any struct with VisitFields, and leaves what no source names as it was. On an error `root` is undefined.
 template <typename Struct>
 StatusOr<ConfigReport> ReadConfig(const ConfigSources& sources, Struct& root) {
-  WEFT_ASSIGN_OR_RETURN(const ConfigNode tree, ReadConfigTree(sources));
-  FieldReader reader(tree);
+  WEFT_ASSIGN_OR_RETURN(ConfigTree tree, ReadConfigTree(sources));
+  FieldReader reader(std::move(tree));
   root.VisitFields(reader);
   return std::move(reader).Finish();
 }

@@ -1,10 +1,13 @@
-// Fills a struct from a ConfigNode tree by visiting its fields, and collects every mistake on the way.
+// Fills a struct from a ConfigTree by visiting its fields, and collects every mistake on the way.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/config_tree.h"
@@ -15,17 +18,18 @@ namespace weft {
 
 // What reading a configuration found, besides the values.
 struct ConfigReport {
-  std::map<std::string, std::string> places;  // each key that was given a value: "optimizer.params.lr" -> "tiny.yaml:12"
-  std::vector<std::string> notices;           // one line each, for the user: keys accepted without effect
+  std::map<std::string, ConfigPlace> places;  // of each key that was given: "optimizer.params.lr" -> tiny.yaml:12
+  std::set<std::string> autos;                // keys whose value is DeepSpeed's "auto", taken as not given
+  std::vector<std::string> notices;           // one line each, for the user: what was accepted without effect
 
-  bool Has(std::string_view key) const;
-  // "tiny.yaml:12: optimizer.params.lr", or the key alone where it was not given.
-  std::string Where(std::string_view key) const;
+  bool Has(const std::string& key) const { return places.contains(key); }
+  // Of a key, or of the nearest section around it that was given; empty where neither was.
+  ConfigPlace PlaceOf(const std::string& key) const;
 };
 
 class FieldReader : public FieldVisitor {
  public:
-  explicit FieldReader(const ConfigNode& root);
+  explicit FieldReader(ConfigTree tree);
 
   void Field(std::string_view name, bool& value, std::string_view help) override;
   void Field(std::string_view name, int64_t& value, std::string_view help) override;
@@ -52,33 +56,44 @@ class FieldReader : public FieldVisitor {
   void Leave() override;
 
  private:
+  // A section that is being visited.
   struct Level {
-    const ConfigNode* node;          // null where the section is absent
-    std::string prefix;              // "optimizer.params."
-    std::vector<std::string> known;  // the names of this section's fields and their aliases
-    std::map<std::string, std::string> aliases;  // field -> its alias, where the file used the alias
+    const ConfigNode* node;                      // null where the section is absent
+    std::string prefix;                          // "optimizer.params."
+    std::vector<std::string> known;              // keys of this section, aliases and refused ones among them
+    std::vector<std::string> fields;             // those of them that have a value
+    std::map<std::string, std::string> aliases;  // field -> the alias that was written in its stead
   };
-  struct Unknown {
+  // A key that no field of its section asked for. Reported at the end, when every key of the struct is known.
+  struct UnknownKey {
+    ConfigPlace place;
     std::string prefix;
     std::string name;
-    std::string place;
-    std::vector<std::string> siblings;
+    std::vector<std::string> known;   // as in Level
+    std::vector<std::string> fields;
   };
 
-  // The node of a field in the present section; nullptr where absent. Marks the name as known.
+  // What is written for a key, null where nothing is; from now on the name is known.
   const ConfigNode* Take(std::string_view name);
+  // The same for a field or section.
+  const ConfigNode* TakeField(std::string_view name);
+  // True for null and "auto"; a notice tells of the latter.
+  bool SaysNothing(const ConfigNode& node, std::string_view name);
   template <typename T>
   void Read(std::string_view name, T& value);
   template <typename T>
   void ReadOptional(std::string_view name, std::optional<T>& value);
+  template <typename T>
+  void ReadList(std::string_view name, std::vector<T>& value);
+  std::string Path(std::string_view name) const { return StrCat(levels_.back().prefix, name); }
   void Fail(const ConfigNode& node, std::string_view name, std::string_view message);
-  void LeaveLevel();
-  void ReportUnknown(const Unknown& unknown);
+  void CloseLevel();
+  void ReportUnknown(const UnknownKey& unknown);
 
+  ConfigTree tree_;
   std::vector<Level> levels_;
-  std::vector<Unknown> unknown_;
-  std::vector<std::string> all_keys_;  // every dotted key that the struct has
-  std::vector<ConfigError> errors_;
+  std::vector<UnknownKey> unknown_;
+  std::vector<std::string> all_fields_;  // dotted, of the whole struct
   ConfigReport report_;
 };
 

@@ -14,7 +14,6 @@
 #include <string_view>
 
 #include "core/fields.h"
-#include "core/status.h"
 
 namespace weft {
 
@@ -29,11 +28,9 @@ enum class SchedulerType {
   kLrRangeTest,
 };
 
-enum class WarmupType { kLog, kLinear };
-
-// Which of these a type takes, and with which default, is a table in lr_schedule.cc; giving another one is an error.
+// Which of these a type takes is a table in lr_schedule.cc; giving another one is an error.
 struct SchedulerParams {
-  std::optional<int64_t> warmup_steps;     // DeepSpeed: warmup_num_steps
+  std::optional<int64_t> warmup_steps;
   std::optional<int64_t> total_num_steps;
   std::optional<double> min_lr;
   std::optional<double> warmup_min_lr;
@@ -55,6 +52,32 @@ struct SchedulerParams {
   std::optional<double> lr_range_test_step_rate;
   std::optional<bool> lr_range_test_staircase;
 
+  // Calls f(name, value, help) for each.
+  template <typename Function>
+  void ForEach(Function f) {
+    f("warmup_steps", warmup_steps, "steps of warm-up; DeepSpeed's name, warmup_num_steps, is read too");
+    f("total_num_steps", total_num_steps, "steps until the lowest rate is reached; default: steps");
+    f("min_lr", min_lr, "linear, cosine: learning rate at the end");
+    f("warmup_min_lr", warmup_min_lr, "WarmupLR, WarmupDecayLR: learning rate of the first two steps");
+    f("warmup_max_lr", warmup_max_lr, "learning rate after warm-up; default: lr in WarmupLR, 0.001 in WarmupDecayLR");
+    f("warmup_min_ratio", warmup_min_ratio, "WarmupCosineLR: learning rate of the second step, as a part of lr");
+    f("cos_min_ratio", cos_min_ratio, "WarmupCosineLR: learning rate at the end, as a part of lr; default 1e-4");
+    f("warmup_type", warmup_type, "WarmupLR, WarmupDecayLR, WarmupCosineLR: log (default) or linear");
+    f("cycle_min_lr", cycle_min_lr, "OneCycle: learning rate at both ends of the cycle");
+    f("cycle_max_lr", cycle_max_lr, "OneCycle: learning rate at the top of the cycle");
+    f("decay_lr_rate", decay_lr_rate, "OneCycle: decay after the cycle, per decay_step_size steps");
+    f("cycle_first_step_size", cycle_first_step_size, "OneCycle: steps of the rising half; default 2000");
+    f("cycle_second_step_size", cycle_second_step_size, "OneCycle: steps of the falling half; default: as the first");
+    f("cycle_first_stair_count", cycle_first_stair_count, "OneCycle: stairs of the rising half; 0: a straight line");
+    f("cycle_second_stair_count", cycle_second_stair_count, "OneCycle: stairs of the falling half; default: as the first");
+    f("decay_step_size", decay_step_size, "OneCycle: steps between decays after the cycle; 0: no decay");
+    f("cycle_momentum", cycle_momentum, "OneCycle: must be written as false; weft does not cycle beta1");
+    f("lr_range_test_min_lr", lr_range_test_min_lr, "LRRangeTest: learning rate of the first step; default 1e-3");
+    f("lr_range_test_step_size", lr_range_test_step_size, "LRRangeTest: steps of one interval; default 2000");
+    f("lr_range_test_step_rate", lr_range_test_step_rate, "LRRangeTest: increase per interval; default 1");
+    f("lr_range_test_staircase", lr_range_test_staircase, "LRRangeTest: increase at the ends of intervals only");
+  }
+
   void VisitFields(FieldVisitor& v);
 };
 
@@ -66,8 +89,8 @@ struct SchedulerConfig {
 };
 
 // Fills in the defaults of the type's parameters. Reports each one that is missing, out of range or of another type
-// through `fail`, with its name below scheduler.params. `steps` is the run's total.
-using SchedulerFailure = std::function<void(std::string_view param, std::string message)>;
+// through `fail`, with its name below scheduler.params. `lr` is optimizer.params.lr, `steps` the run's total.
+using SchedulerFailure = std::function<void(std::string_view param, std::string_view message)>;
 void ResolveScheduler(SchedulerConfig& config, double lr, int64_t steps, const SchedulerFailure& fail);
 
 // The learning rate of `step`, from 1, under a resolved config; `lr` is optimizer.params.lr.

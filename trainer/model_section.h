@@ -5,10 +5,12 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
-#include <vector>
+#include <string_view>
 
+#include "core/config_reader.h"
 #include "core/fields.h"
 
 namespace weft {
@@ -19,14 +21,13 @@ enum class RopeType { kDefault, kLinear, kLlama3, kYarn };
 
 struct RopeScalingSection {
   RopeType rope_type = RopeType::kDefault;
-  std::optional<double> factor;
-  std::optional<int64_t> original_max_position_embeddings;
-  std::optional<double> low_freq_factor;       // llama3
-  std::optional<double> high_freq_factor;      // llama3
-  std::optional<double> attention_factor;      // yarn
-  std::optional<double> beta_fast, beta_slow;  // yarn
-  std::optional<double> mscale, mscale_all_dim;  // yarn
-  std::optional<bool> truncate;                // yarn
+  std::optional<double> factor;                             // linear, llama3, yarn
+  std::optional<int64_t> original_max_position_embeddings;  // llama3; yarn: max_position_embeddings where absent
+  std::optional<double> low_freq_factor, high_freq_factor;  // llama3
+  std::optional<double> attention_factor;                   // yarn, as are the rest
+  std::optional<double> beta_fast, beta_slow;
+  std::optional<double> mscale, mscale_all_dim;
+  std::optional<bool> truncate;
 
   void VisitFields(FieldVisitor& v);
 };
@@ -35,24 +36,29 @@ struct ModelSection {
   std::string path;  // empty: a new model of the shape below
 
   ModelType model_type = ModelType::kLlama;
-  int64_t vocab_size = 0;            // V
-  int64_t hidden_size = 0;           // D
-  int64_t intermediate_size = 0;     // F
-  int64_t num_hidden_layers = 0;     // L
-  int64_t num_attention_heads = 0;   // H
-  std::optional<int64_t> num_key_value_heads;  // K; resolved to H where absent
-  std::optional<int64_t> head_dim;             // Q; resolved to D / H where absent
+  int64_t vocab_size = 0;           // V
+  int64_t hidden_size = 0;          // D
+  int64_t intermediate_size = 0;    // F
+  int64_t num_hidden_layers = 0;    // L
+  int64_t num_attention_heads = 0;  // H
+  std::optional<int64_t> num_key_value_heads;  // K; H once resolved, where absent
+  std::optional<int64_t> head_dim;             // Q; D / H once resolved, where absent (qwen3: 128)
   double rms_norm_eps = 1e-6;
   double rope_theta = 10000.0;
   std::optional<RopeScalingSection> rope_scaling;
   int64_t max_position_embeddings = 2048;
   bool tie_word_embeddings = false;
-  std::optional<bool> attention_bias;  // resolved: true on q, k and v for qwen2, else false
-  double initializer_range = 0.02;
+  std::optional<bool> attention_bias;  // of q, k and v; once resolved: whether this is qwen2
+  double initializer_range = 0.02;     // standard deviation of new weights
   std::optional<int64_t> sliding_window;
   std::optional<bool> use_sliding_window;
 
   void VisitFields(FieldVisitor& v);
 };
+
+// Checks the section and fills in what follows from other keys. Reports mistakes through `fail`, with the dotted key.
+using ModelFailure = std::function<void(std::string_view key, std::string_view message)>;
+void ResolveModelSection(ModelSection& model, const ConfigReport& report, int64_t sequence_length,
+                         const ModelFailure& fail);
 
 }  // namespace weft

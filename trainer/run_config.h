@@ -26,7 +26,7 @@ enum class OffloadDevice { kNone, kCpu, kNvme };
 
 struct DataSection {
   std::string path;             // token store, as `weft data prepare` writes it
-  int64_t sequence_length = 0;  // tokens of one sequence of a micro-batch
+  int64_t sequence_length = 0;  // tokens
   void VisitFields(FieldVisitor& v);
 };
 
@@ -43,18 +43,18 @@ struct OffloadSection {
 };
 
 struct ZeroSection {
-  int64_t stage = 0;  // 0 nothing is sharded, 1 optimizer states, 2 and gradients, 3 and weights
+  int64_t stage = 0;  // 0: nothing is sharded; 1: optimizer states; 2: and gradients; 3: and weights
   OffloadSection offload_optimizer;
   OffloadSection offload_param;
-  bool cpu_offload = false;        // DeepSpeed's old spelling of offload_optimizer.device: cpu
-  bool cpu_offload_param = false;  // and of offload_param.device: cpu; both are resolved into those
+  std::optional<bool> cpu_offload;        // DeepSpeed's old spelling of offload_optimizer.device: cpu
+  std::optional<bool> cpu_offload_param;  // and of offload_param.device: cpu; both become those once resolved
   void VisitFields(FieldVisitor& v);
 };
 
 struct CheckpointSection {
   int64_t every = 0;            // steps; 0: at the end only
   int64_t keep = 2;             // newest complete checkpoints that stay; 0: all
-  std::string resume = "auto";  // auto, never, or the path of a run or checkpoint
+  std::string resume = "auto";  // auto, never, or the path of a run or a checkpoint
   void VisitFields(FieldVisitor& v);
 };
 
@@ -85,7 +85,7 @@ struct Fp16Section {
   void VisitFields(FieldVisitor& v);
 };
 
-// DeepSpeed's section. Its presence asks for recompute: block (DeepSpeed itself leaves the call to the model).
+// DeepSpeed's section. Its presence asks for recompute: block (in DeepSpeed the model decides).
 struct ActivationCheckpointingSection {
   void VisitFields(FieldVisitor& v);
 };
@@ -96,14 +96,14 @@ struct RunConfig {
   int64_t steps = 0;   // the total; steps count from 1
   DeviceChoice device = DeviceChoice::kAuto;
   Precision precision = Precision::kF32;
-  int64_t threads = 0;  // of one rank's CPU kernels; 0: the cores divided among the ranks of this host
+  int64_t threads = 0;  // of one rank's CPU kernels; 0: the cores of this host divided among its ranks
 
   ModelSection model;
   DataSection data;
 
-  std::optional<int64_t> train_batch_size;                // all three have values once resolved
-  std::optional<int64_t> train_micro_batch_size_per_gpu;
-  std::optional<int64_t> gradient_accumulation_steps;
+  std::optional<int64_t> train_batch_size;                // sequences a step over all ranks
+  std::optional<int64_t> train_micro_batch_size_per_gpu;  // sequences of one forward and backward on a replica
+  std::optional<int64_t> gradient_accumulation_steps;     // micro-batches a step; all three are set once resolved
 
   OptimizerConfig optimizer;
   SchedulerConfig scheduler;
@@ -116,10 +116,11 @@ struct RunConfig {
   EvalSection eval;
   LoggingSection logging;
 
-  Bf16Section bf16;  // both set `precision` once resolved
+  // DeepSpeed's ways to say what stands above; once resolved, `precision`, `recompute` and `logging.every` hold it.
+  Bf16Section bf16;
   Fp16Section fp16;
-  std::optional<ActivationCheckpointingSection> activation_checkpointing;  // sets `recompute` once resolved
-  std::optional<int64_t> steps_per_print;                                  // sets logging.every once resolved
+  std::optional<ActivationCheckpointingSection> activation_checkpointing;
+  std::optional<int64_t> steps_per_print;
 
   void VisitFields(FieldVisitor& v);
 };
@@ -128,11 +129,10 @@ struct RunConfig {
 StatusOr<ConfigReport> ReadRunConfig(const ConfigSources& sources, int64_t world_size, RunConfig& config);
 
 // Checks every value and fills in what follows from others: batch sizes for `world_size` ranks, precision, recompute,
-// scheduler defaults. All mistakes at once, with the places of `report`; adds its notices there.
+// scheduler defaults. All mistakes at once, with the places of `report`; its notices are added to.
 Status ResolveRunConfig(RunConfig& config, int64_t world_size, ConfigReport& report);
 
-// An error that names each setting which is valid but not built yet, with what to write instead. `weft plan` may go on
-// without; the trainer may not.
+// An error that names each setting which is valid but not built yet, and what to write instead.
 Status RefuseUnbuilt(const RunConfig& config, const ConfigReport& report);
 
 }  // namespace weft

@@ -1,0 +1,145 @@
+// Fields and checks of the model section (see model_section.h).
+#include "trainer/model_section.h"
+
+namespace weft {
+namespace {
+
+void CheckRopeScaling(const RopeScalingSection& rope, const ModelFailure& fail) {
+  const auto need = [&fail](const char* key, bool is_given, const char* type) {
+    if (!is_given) fail(StrCat("model.rope_scaling.", key), StrCat("not given; rope_type ", type, " needs it"));
+  };
+  if (rope.rope_type != RopeType::kDefault) {
+    need("factor", rope.factor.has_value(), "other than default");
+    if (rope.factor.value_or(1) < 1) fail("model.rope_scaling.factor", StrCat("expected at least 1, got ", *rope.factor));
+  }
+  if (rope.rope_type == RopeType::kLlama3) {
+    need("low_freq_factor", rope.low_freq_factor.has_value(), "llama3");
+    need("high_freq_factor", rope.high_freq_factor.has_value(), "llama3");
+    need("original_max_position_embeddings", rope.original_max_position_embeddings.has_value(), "llama3");
+  }
+}
+
+void CheckSizes(const ModelSection& model, const ModelFailure& fail) {
+  const auto positive = [&fail](const char* key, double value) {
+    if (value > 0) return;
+    const std::string got = value == 0 ? "it is not given, nor is model.path" : StrCat("got ", value);
+    fail(StrCat("model.", key), StrCat("expected a positive number; ", got));
+  };
+  positive("vocab_size", static_cast<double>(model.vocab_size));
+  positive("hidden_size", static_cast<double>(model.hidden_size));
+  positive("intermediate_size", static_cast<double>(model.intermediate_size));
+  positive("num_hidden_layers", static_cast<double>(model.num_hidden_layers));
+  positive("num_attention_heads", static_cast<double>(model.num_attention_heads));
+  const auto in_range = [&fail](const char* key, bool is_fine, const char* expected, auto value) {
+    if (!is_fine) fail(StrCat("model.", key), StrCat("expected ", expected, ", got ", value));
+  };
+  in_range("rms_norm_eps", model.rms_norm_eps > 0, "a positive number", model.rms_norm_eps);
+  in_range("rope_theta", model.rope_theta > 0, "a positive number", model.rope_theta);
+  in_range("max_position_embeddings", model.max_position_embeddings > 0, "a positive number", model.max_position_embeddings);
+  in_range("initializer_range", model.initializer_range > 0, "a positive number", model.initializer_range);
+}
+
+void ResolveHeads(ModelSection& model, const ModelFailure& fail) {
+  const int64_t heads = model.num_attention_heads;
+  if (!model.num_key_value_heads) model.num_key_value_heads = heads;
+  if (!model.head_dim && model.model_type == ModelType::kQwen3) {
+    model.head_dim = 128;  // transformers' default
+  } else if (!model.head_dim && heads > 0) {
+    model.head_dim = model.hidden_size / heads;
+    if (*model.head_dim * heads != model.hidden_size) {
+      fail("model.hidden_size", StrCat(model.hidden_size, " does not divide into num_attention_heads, ", heads,
+                                       "; give head_dim or change one of them"));
+    }
+  }
+  if (*model.num_key_value_heads <= 0 || heads % *model.num_key_value_heads != 0) {
+    fail("model.num_key_value_heads",
+         StrCat("expected a divisor of num_attention_heads, ", heads, ", got ", *model.num_key_value_heads));
+  }
+  if (model.head_dim.has_value() && (*model.head_dim <= 0 || *model.head_dim % 2 != 0)) {
+    fail("model.head_dim", StrCat("expected a positive even number, got ", *model.head_dim));
+  }
+}
+
+// Hugging Face's Qwen2 has biases on q, k and v whatever its config says; attention_bias elsewhere adds one on the output
+// projection too, which is not built.
+void ResolveAttentionBias(ModelSection& model, const ModelFailure& fail) {
+  const bool has_bias = model.model_type == ModelType::kQwen2;
+  if (model.attention_bias.value_or(has_bias) != has_bias) {
+    fail("model.attention_bias", has_bias ? "cannot be false: qwen2 always has these biases"
+                                          : "cannot be true: only qwen2 has biases here, on q, k and v");
+  }
+  model.attention_bias = has_bias;
+}
+
+// Attention here looks at all of a document. A window that is at least as long as a sequence changes nothing.
+void CheckSlidingWindow(const ModelSection& model, int64_t sequence_length, const ModelFailure& fail) {
+  const bool is_used = model.use_sliding_window.value_or(model.model_type == ModelType::kMistral);
+  if (is_used && model.sliding_window.has_value() && *model.sliding_window < sequence_length) {
+    fail("model.sliding_window", StrCat("cannot be honoured: ", *model.sliding_window, " is less than data.sequence_length, ",
+                                        sequence_length, ", and attention here has no window"));
+  }
+}
+
+}  // namespace
+
+void RopeScalingSection::VisitFields(FieldVisitor& v) {
+  v.Alias("type", "rope_type");
+  v.Choice("rope_type", rope_type, {"default", "linear", "llama3", "yarn"}, "how positions beyond the trained ones are scaled");
+  v.Field("factor", factor, "how many times longer than trained");
+  v.Field("original_max_position_embeddings", original_max_position_embeddings, "trained length in tokens");
+  v.Field("low_freq_factor", low_freq_factor, "llama3: waves longer than the trained length over this are scaled fully");
+  v.Field("high_freq_factor", high_freq_factor, "llama3: waves shorter than the trained length over this are kept");
+  v.Field("attention_factor", attention_factor, "yarn: factor of the attention logits' temperature");
+  v.Field("beta_fast", beta_fast, "yarn: rotations over the trained length above which a wave is kept; default 32");
+  v.Field("beta_slow", beta_slow, "yarn: rotations below which a wave is scaled fully; default 1");
+  v.Field("mscale", mscale, "yarn: numerator of the attention factor, as DeepSeek has it");
+  v.Field("mscale_all_dim", mscale_all_dim, "yarn: its denominator");
+  v.Field("truncate", truncate, "yarn: round the borders between kept and scaled waves; default true");
+}
+
+void ModelSection::VisitFields(FieldVisitor& v) {
+  v.Field("path", path, "folder in Hugging Face layout to start from; without it the shape below is trained from scratch");
+  v.Choice("model_type", model_type, {"llama", "qwen2", "qwen3", "mistral"}, "the family");
+  v.Field("vocab_size", vocab_size, "rows of the embedding");
+  v.Field("hidden_size", hidden_size, "width of the residual stream");
+  v.Field("intermediate_size", intermediate_size, "width of the feed-forward layer");
+  v.Field("num_hidden_layers", num_hidden_layers, "blocks");
+  v.Field("num_attention_heads", num_attention_heads, "query heads");
+  v.Field("num_key_value_heads", num_key_value_heads, "key and value heads; default: as many as query heads");
+  v.Field("head_dim", head_dim, "size of a head; default: hidden_size / num_attention_heads, in qwen3 128");
+  v.Field("rms_norm_eps", rms_norm_eps, "added to the mean square in norms");
+  v.Field("rope_theta", rope_theta, "base of the rotary frequencies");
+  v.Section("rope_scaling", rope_scaling, "scaling of rotary positions");
+  v.Field("max_position_embeddings", max_position_embeddings, "longest context in tokens, as written to config.json");
+  v.Field("tie_word_embeddings", tie_word_embeddings, "the head's weights are the embedding's");
+  v.Field("attention_bias", attention_bias, "biases of the query, key and value projections: those of qwen2, and of no other");
+  v.Field("initializer_range", initializer_range, "standard deviation of new weights");
+  v.Field("sliding_window", sliding_window, "window of attention in tokens; honoured where it is no shorter than a sequence");
+  v.Field("use_sliding_window", use_sliding_window, "whether sliding_window counts; default: in mistral alone");
+  v.Fixed("hidden_act", "silu", "the feed-forward layer is SwiGLU");
+  v.Fixed("mlp_bias", "false", "the feed-forward layer has no biases");
+  v.Fixed("attention_dropout", "0", "there is no dropout");
+  v.Fixed("pretraining_tp", "1", "it asks for a slower sum in another order");
+  v.Refused("quantization_config", "weights that are quantised already cannot be trained");
+  for (const std::string_view name : {"architectures", "bos_token_id", "eos_token_id", "pad_token_id", "torch_dtype", "dtype",
+                                      "transformers_version", "use_cache", "max_window_layers", "_name_or_path"}) {
+    v.Ignored(name, "Hugging Face's, and not about the shape");
+  }
+}
+
+void ResolveModelSection(ModelSection& model, const ConfigReport& report, int64_t sequence_length, const ModelFailure& fail) {
+  if (!model.path.empty()) {
+    const std::string prefix = "model.";
+    for (auto it = report.places.lower_bound(prefix); it != report.places.end() && it->first.starts_with(prefix); ++it) {
+      if (it->first != "model.path") fail(it->first, "does not go with model.path, whose config.json has the shape");
+    }
+    return;
+  }
+  CheckSizes(model, fail);
+  ResolveHeads(model, fail);
+  if (model.rope_scaling.has_value()) CheckRopeScaling(*model.rope_scaling, fail);
+  ResolveAttentionBias(model, fail);
+  CheckSlidingWindow(model, sequence_length, fail);
+}
+
+}  // namespace weft
