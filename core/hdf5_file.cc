@@ -66,7 +66,9 @@ Status LastError(std::string_view what) {
 StatusOr<Handle> CreateFile(const std::string& path, int64_t user_block_bytes) {
   Quiet quiet;
   const Handle creation(H5Pcreate(H5P_FILE_CREATE)), access(H5Pcreate(H5P_FILE_ACCESS));
+  // No times in it: the same input gives the same file.
   if (H5Pset_userblock(creation.id(), static_cast<hsize_t>(user_block_bytes)) < 0 ||
+      H5Pset_obj_track_times(creation.id(), false) < 0 ||
       H5Pset_libver_bounds(access.id(), H5F_LIBVER_V110, H5F_LIBVER_V110) < 0) {
     return LastError("cannot set up the file");
   }
@@ -82,7 +84,6 @@ StatusOr<Vector> Vector::Create(const Handle& parent, const char* name, const Op
   Quiet quiet;
   const hsize_t none = 0, unlimited = H5S_UNLIMITED, chunk = static_cast<hsize_t>(options.chunk);
   const Handle space(H5Screate_simple(1, &none, &unlimited)), creation(H5Pcreate(H5P_DATASET_CREATE));
-  // Without times in its header, the same input gives the same file.
   if (H5Pset_chunk(creation.id(), 1, &chunk) < 0 || H5Pset_obj_track_times(creation.id(), false) < 0 ||
       (options.deflate && H5Pset_deflate(creation.id(), 4) < 0) || H5Pset_fletcher32(creation.id()) < 0) {
     return LastError(StrCat("cannot set up /", name));
@@ -141,7 +142,9 @@ Status Vector::ReadAs(hid_t memory_type, int64_t begin, int64_t count, void* val
 
 StatusOr<Handle> CreateGroup(const Handle& parent, const char* name) {
   Quiet quiet;
-  return Opened(H5Gcreate2(parent.id(), name, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT), StrCat("cannot create /", name));
+  const Handle creation(H5Pcreate(H5P_GROUP_CREATE));
+  H5Pset_obj_track_times(creation.id(), false);
+  return Opened(H5Gcreate2(parent.id(), name, H5P_DEFAULT, creation.id(), H5P_DEFAULT), StrCat("cannot create /", name));
 }
 
 StatusOr<Handle> OpenGroup(const Handle& parent, const char* name) {

@@ -152,8 +152,9 @@ StatusOr<std::unique_ptr<PreTokenizer>> ParseSplit(const JsonView& json) {
     if (literal.empty()) return pattern.Error("the pattern is empty");
     expression = StrCat("\\Q", absl::StrReplaceAll(literal, {{"\\E", "\\E\\\\E\\Q"}}), "\\E");
   }
-  WEFT_ASSIGN_OR_RETURN(Regex regex, Regex::Compile(expression));
-  return std::make_unique<SplitByPattern>(std::move(regex), behavior, invert);
+  StatusOr<Regex> regex = Regex::Compile(expression);
+  if (!regex.ok()) return WithContext(regex.status(), pattern.path());
+  return std::make_unique<SplitByPattern>(*std::move(regex), behavior, invert);
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 // Replacement by absl for strings, by PCRE2 for patterns.
 #include "data/text_replacement.h"
 
+#include <utility>
+
 #include "absl/strings/str_replace.h"
 
 namespace weft {
@@ -12,7 +14,9 @@ StatusOr<TextReplacement> TextReplacement::Parse(const JsonView& json) {
   WEFT_ASSIGN_OR_RETURN(const JsonView expression, pattern.Get("Regex"));
   if (!expression.is_null()) {
     WEFT_ASSIGN_OR_RETURN(const std::string text, expression.String());
-    WEFT_ASSIGN_OR_RETURN(replacement.regex_, Regex::Compile(text));
+    StatusOr<Regex> regex = Regex::Compile(text);
+    if (!regex.ok()) return WithContext(regex.status(), expression.path());
+    replacement.regex_ = *std::move(regex);
     return replacement;
   }
   WEFT_ASSIGN_OR_RETURN(replacement.from_, pattern.String("String"));

@@ -1,0 +1,142 @@
+// Searching folders, and reading files by memory map.
+#include "data/documents.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <set>
+#include <string_view>
+#include <utility>
+
+#include "data/json_view.h"
+#include "data/utf8.h"
+
+namespace weft {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Folders of things that tools made; hidden ones (.git, .venv) go by their dot.
+bool IsBuildFolder(const std::string& name) {
+  static const std::set<std::string> names = {"build", "node_modules", "target", "__pycache__", "dist", "venv"};
+  return names.contains(name);
+}
+
+Status FilesystemError(const fs::path& path, const std::error_code& error) {
+  const std::string message = StrCat("cannot read ", path.string(), ": ", error.message());
+  if (error == std::errc::no_such_file_or_directory) return absl::NotFoundError(message);
+  return absl::UnavailableError(message);
+}
+
+// Links inside folders are not followed: they lead outside, or in circles.
+Status SearchFolder(const fs::path& folder, InputFiles* found) {
+  std::error_code error;
+  std::vector<fs::directory_entry> entries;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+    entries.push_back(*entry);
+  }
+  if (error) return FilesystemError(folder, error);
+  std::sort(entries.begin(), entries.end());
+  for (const fs::directory_entry& entry : entries) {
+    const std::string name = entry.path().filename().string();
+    const bool hidden = name.starts_with(".");
+    const fs::file_status status = entry.symlink_status(error);
+    if (error) return FilesystemError(entry.path(), error);
+    if (fs::is_directory(status)) {
+      if (hidden || IsBuildFolder(name)) {
+        ++found->num_skipped_folders;
+      } else {
+        WEFT_RETURN_IF_ERROR(SearchFolder(entry.path(), found));
+      }
+    } else if (!fs::is_regular_file(status) || hidden) {
+      ++found->num_skipped_files;
+    } else {
+      found->files.push_back({entry.path().string(), static_cast<int64_t>(entry.file_size(error)), false});
+      if (error) return FilesystemError(entry.path(), error);
+    }
+  }
+  return absl::OkStatus();
+}
+
+bool IsText(std::string_view bytes) { return bytes.find('\0') == std::string_view::npos && IsUtf8(bytes); }
+
+StatusOr<std::string> TextOfLine(std::string_view line, const std::string& place) {
+  WEFT_ASSIGN_OR_RETURN(const nlohmann::json object, ParseJson(line, place));
+  const JsonView view(object, StrCat(place, ":"));
+  return view.String("text");
+}
+
+}  // namespace
+
+int64_t InputFiles::bytes() const {
+  int64_t sum = 0;
+  for (const InputFile& file : files) sum += file.bytes;
+  return sum;
+}
+
+StatusOr<InputFiles> FindInputFiles(const std::vector<std::string>& inputs) {
+  InputFiles found;
+  for (const std::string& input : inputs) {
+    std::error_code error;
+    const fs::file_status status = fs::status(input, error);
+    if (error) return FilesystemError(input, error);
+    if (fs::is_directory(status)) {
+      WEFT_RETURN_IF_ERROR(SearchFolder(input, &found));
+    } else {
+      found.files.push_back({input, static_cast<int64_t>(fs::file_size(input, error)), true});
+      if (error) return FilesystemError(input, error);
+    }
+  }
+  if (found.files.empty()) return UserError("the inputs hold no file to read");
+  return found;
+}
+
+StatusOr<std::optional<std::string>> DocumentReader::Next() {
+  while (index_ < files_.files.size()) {
+    const InputFile& file = files_.files[index_];
+    if (!open_.has_value()) {
+      WEFT_ASSIGN_OR_RETURN(open_, MappedFile::Open(file.path));
+    }
+    WEFT_ASSIGN_OR_RETURN(std::optional<std::string> text, NextOfFile(file));
+    if (!text.has_value()) {
+      CloseFile();
+    } else if (text->empty()) {
+      ++num_empty_;
+    } else {
+      return text;
+    }
+  }
+  return std::nullopt;
+}
+
+StatusOr<std::optional<std::string>> DocumentReader::NextOfFile(const InputFile& file) {
+  if (file.path.ends_with(".jsonl")) return NextLine(file);
+  const std::string_view bytes = open_->bytes();
+  if (line_++ > 0) return std::nullopt;  // a text file is a single document
+  position_ = static_cast<int64_t>(bytes.size());
+  if (IsText(bytes)) return std::string(bytes);
+  if (file.named) return DataError(file.path, ": this is not text: it holds zero bytes or is not UTF-8");
+  ++num_not_text_;
+  return std::nullopt;
+}
+
+StatusOr<std::optional<std::string>> DocumentReader::NextLine(const InputFile& file) {
+  const std::string_view bytes = open_->bytes();
+  while (position_ < static_cast<int64_t>(bytes.size())) {
+    const size_t begin = static_cast<size_t>(position_), end = std::min(bytes.find('\n', begin), bytes.size());
+    position_ = static_cast<int64_t>(std::min(end + 1, bytes.size()));
+    ++line_;
+    const std::string_view line = bytes.substr(begin, end - begin);
+    if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
+    return TextOfLine(line, StrCat(file.path, ":", line_));
+  }
+  return std::nullopt;
+}
+
+void DocumentReader::CloseFile() {
+  open_.reset();
+  bytes_before_ += files_.files[index_].bytes;
+  position_ = line_ = 0;
+  ++index_;
+}
+
+}  // namespace weft

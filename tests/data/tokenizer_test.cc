@@ -1,0 +1,348 @@
+#include "data/tokenizer.h"
+
+#include <cstdlib>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "core/file.h"
+#include "core/rng.h"
+#include "data/utf8.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/data/scratch_folder.h"
+
+namespace weft {
+namespace {
+
+using testing::ElementsAre;
+using testing::ElementsAreArray;
+using testing::HasSubstr;
+
+// Random text over letters, spaces, line ends, marks, CJK, emoji and whatever else Unicode has.
+std::string RandomText(uint64_t seed) {
+  const Rng rng(seed, 77);
+  std::string text;
+  uint64_t draw = 1;
+  for (uint64_t i = rng.Below(0, 40); i > 0; --i) {
+    const uint64_t kind = rng.Below(draw++, 8);
+    char32_t c = 0;
+    if (kind < 3) c = U'a' + rng.Below(draw++, 26);
+    if (kind == 3) c = U" \n\t'!0"[rng.Below(draw++, 6)];
+    if (kind == 4) c = 0x4E00 + rng.Below(draw++, 5000);
+    if (kind == 5) c = 0x1F300 + rng.Below(draw++, 700);
+    if (kind == 6) c = 0xA0 + rng.Below(draw++, 0x500);
+    if (kind == 7) c = 1 + rng.Below(draw++, 0xD7FF);
+    AppendUtf8(c, &text);
+  }
+  return text;
+}
+
+std::string Stream(const Tokenizer& tokenizer, const std::vector<int32_t>& ids, bool skip_special = true) {
+  StreamDecoder decoder(tokenizer, /*continues_text=*/false, skip_special);
+  std::string text;
+  for (const int32_t id : ids) {
+    const std::string part = decoder.Add(id);
+    EXPECT_TRUE(IsUtf8(part));
+    text += part;
+  }
+  return text + decoder.Finish();
+}
+
+std::unique_ptr<Tokenizer> FixtureTokenizer(const std::string& path) {
+  auto tokenizer = Tokenizer::Load(std::string(std::getenv("WEFT_FIXTURES")) + path);
+  EXPECT_TRUE(tokenizer.ok()) << tokenizer.status();
+  return tokenizer.ok() ? std::move(tokenizer).value() : nullptr;
+}
+
+nlohmann::json FixtureJson(const std::string& path) {
+  return nlohmann::json::parse(*ReadFile(std::string(std::getenv("WEFT_FIXTURES")) + path));
+}
+
+#define WEFT_NEED_FIXTURES() \
+  if (std::getenv("WEFT_FIXTURES") == nullptr) GTEST_SKIP() << "WEFT_FIXTURES is not set"
+
+// --- The byte-level tokenizer ----------------------------------------------------------------------------------------
+
+TEST(ByteTokenizerTest, IdsAreBytes) {
+  const auto tokenizer = Tokenizer::ByteLevel();
+  EXPECT_EQ(tokenizer->vocab_size(), 272);
+  EXPECT_EQ(tokenizer->bos_id(), 256);
+  EXPECT_EQ(tokenizer->eos_id(), 257);
+  EXPECT_EQ(tokenizer->pad_id(), 258);
+  EXPECT_THAT(tokenizer->Encode("Aé\n"), ElementsAre(256, 'A', 0xC3, 0xA9, '\n'));
+  EXPECT_THAT(tokenizer->Encode("", {.add_special_tokens = false}), ElementsAre());
+  EXPECT_EQ(tokenizer->IdOf("Ġ"), 32);
+  EXPECT_EQ(tokenizer->TokenOf(256), "<|begin_of_text|>");
+  EXPECT_EQ(tokenizer->TokenOf(272), std::nullopt);
+}
+
+TEST(ByteTokenizerTest, RoundTripsAnyText) {
+  const auto tokenizer = Tokenizer::ByteLevel();
+  for (uint64_t seed = 0; seed < 2000; ++seed) {
+    const std::string text = RandomText(seed);
+    const std::vector<int32_t> ids = tokenizer->Encode(text);
+    ASSERT_EQ(tokenizer->Decode(ids), text);
+    ASSERT_EQ(Stream(*tokenizer, ids), text);
+  }
+}
+
+TEST(ByteTokenizerTest, ControlTokensOnlyWhenAllowed) {
+  const auto tokenizer = Tokenizer::ByteLevel();
+  const std::string text = "a<|endoftext|>b";
+  const auto plain = tokenizer->Encode(text, {.add_special_tokens = false});
+  EXPECT_EQ(plain.size(), text.size());
+  EXPECT_EQ(tokenizer->Decode(plain), text);
+  EXPECT_THAT(tokenizer->Encode(text, {.add_special_tokens = false, .allow_control_tokens = true}), ElementsAre('a', 257, 'b'));
+  EXPECT_EQ(tokenizer->Decode({'a', 257, 'b'}), "ab");
+  EXPECT_EQ(tokenizer->Decode({'a', 257, 'b'}, /*skip_special=*/false), text);
+}
+
+TEST(ByteTokenizerTest, StreamsWholeCodePoints) {
+  const auto tokenizer = Tokenizer::ByteLevel();
+  StreamDecoder decoder(*tokenizer, false);
+  EXPECT_EQ(decoder.Add(0xF0), "");
+  EXPECT_EQ(decoder.Add(0x9F), "");
+  EXPECT_EQ(decoder.Add(0xA6), "");
+  EXPECT_EQ(decoder.Add(0x99), "🦙");
+  EXPECT_EQ(decoder.Add('a'), "a");
+  EXPECT_EQ(decoder.Add(0xC3), "");
+  EXPECT_EQ(decoder.Finish(), "\uFFFD");
+}
+
+TEST(ByteTokenizerTest, StreamingEqualsDecodingForAnyIds) {
+  const auto tokenizer = Tokenizer::ByteLevel();
+  const Rng rng(4, 0);
+  for (uint64_t seed = 0; seed < 2000; ++seed) {
+    std::vector<int32_t> ids;
+    for (uint64_t i = 0; i < 30; ++i) ids.push_back(static_cast<int32_t>(rng.Below(seed * 30 + i, 280)) - 2);
+    ASSERT_EQ(Stream(*tokenizer, ids), tokenizer->Decode(ids));
+    ASSERT_TRUE(IsUtf8(tokenizer->Decode(ids)));
+  }
+}
+
+TEST(ByteTokenizerTest, TakesWhatIsNotUtf8AsReplacementCharacters) {
+  const auto tokenizer = Tokenizer::ByteLevel();
+  EXPECT_EQ(tokenizer->Decode(tokenizer->Encode("a\xFFz")), "a\uFFFDz");
+}
+
+TEST(ByteTokenizerTest, SavesFilesThatLoadAgain) {
+  const ScratchFolder folder;
+  const auto tokenizer = Tokenizer::ByteLevel();
+  ASSERT_TRUE(tokenizer->Save(folder.Path("out")).ok());
+  for (const char* path : {"out", "out/tokenizer.json"}) {
+    auto loaded = Tokenizer::Load(folder.Path(path));
+    ASSERT_TRUE(loaded.ok()) << loaded.status();
+    EXPECT_EQ((*loaded)->json(), tokenizer->json());
+    EXPECT_EQ((*loaded)->config_json(), tokenizer->config_json());
+    EXPECT_EQ((*loaded)->eos_id(), 257);
+  }
+}
+
+// --- stories260K: SentencePiece-like BPE with byte fallback ----------------------------------------------------------
+
+TEST(StoriesTokenizerTest, MeetsEveryVector) {
+  WEFT_NEED_FIXTURES();
+  const auto tokenizer = FixtureTokenizer("/models/stories260K/hf");
+  ASSERT_NE(tokenizer, nullptr);
+  EXPECT_EQ(tokenizer->vocab_size(), 512);
+  EXPECT_EQ(tokenizer->bos_id(), 1);
+  EXPECT_EQ(tokenizer->eos_id(), 2);
+  const nlohmann::json expected = FixtureJson("/models/stories260K/expected.json");
+  ASSERT_EQ(expected["tokenizer_vectors_with_bos"].size(), 47u);
+  for (const auto& vector : expected["tokenizer_vectors_with_bos"]) {
+    const std::string text = vector["text"];
+    const std::vector<int32_t> ids = vector["ids"];
+    EXPECT_THAT(tokenizer->Encode(text), ElementsAreArray(ids)) << text;
+    EXPECT_EQ(tokenizer->Decode(ids), text);
+    EXPECT_EQ(Stream(*tokenizer, ids), text);
+  }
+  for (const auto& [text, count] : expected["prompt_token_counts_with_bos_used_by_llama_cpp_server_tests"].items()) {
+    EXPECT_EQ(tokenizer->Encode(text).size(), count.get<size_t>()) << text;
+  }
+  const std::vector<int32_t> greedy = expected["greedy_from_BOS_256_steps_ids"];
+  const std::string text = tokenizer->Decode(greedy);
+  EXPECT_TRUE(text.starts_with(std::string(expected["greedy_from_BOS_200_steps_text"]).substr(0, 400)));
+  EXPECT_EQ(Stream(*tokenizer, greedy), text);
+}
+
+TEST(StoriesTokenizerTest, RoundTripsAndNeverMakesControlTokens) {
+  WEFT_NEED_FIXTURES();
+  const auto tokenizer = FixtureTokenizer("/models/stories260K/hf");
+  ASSERT_NE(tokenizer, nullptr);
+  for (uint64_t seed = 0; seed < 2000; ++seed) {
+    const std::string text = RandomText(seed) + (seed % 5 == 0 ? "<s></s>" : "");
+    const std::vector<int32_t> ids = tokenizer->Encode(text);
+    ASSERT_EQ(tokenizer->Decode(ids), text);
+    ASSERT_EQ(Stream(*tokenizer, ids), text);
+    for (size_t i = 1; i < ids.size(); ++i) ASSERT_GT(ids[i], 2);
+  }
+  EXPECT_THAT(tokenizer->Encode("</s>", {.add_special_tokens = false, .allow_control_tokens = true}), ElementsAre(2));
+}
+
+TEST(StoriesTokenizerTest, AContinuationKeepsItsSpace) {
+  WEFT_NEED_FIXTURES();
+  const auto tokenizer = FixtureTokenizer("/models/stories260K/hf");
+  ASSERT_NE(tokenizer, nullptr);
+  const int32_t token = *tokenizer->IdOf("▁the");
+  EXPECT_EQ(StreamDecoder(*tokenizer, /*continues_text=*/true).Add(token), " the");
+  EXPECT_EQ(StreamDecoder(*tokenizer, /*continues_text=*/false).Add(token), "the");
+}
+
+TEST(StoriesTokenizerTest, StreamingEqualsDecodingForAnyIds) {
+  WEFT_NEED_FIXTURES();
+  const auto tokenizer = FixtureTokenizer("/models/stories260K/hf");
+  ASSERT_NE(tokenizer, nullptr);
+  const Rng rng(4, 0);
+  for (uint64_t seed = 0; seed < 2000; ++seed) {
+    std::vector<int32_t> ids;
+    for (uint64_t i = 0; i < 20; ++i) ids.push_back(static_cast<int32_t>(rng.Below(seed * 20 + i, seed % 2 == 0 ? 512 : 262)));
+    ASSERT_EQ(Stream(*tokenizer, ids), tokenizer->Decode(ids));
+  }
+}
+
+// --- Byte-level BPE --------------------------------------------------------------------------------------------------
+
+void ExpectVectors(const std::string& tokenizer_path, const std::string& name) {
+  const auto tokenizer = FixtureTokenizer(tokenizer_path);
+  ASSERT_NE(tokenizer, nullptr);
+  const std::string vectors = std::string(std::getenv("WEFT_FIXTURES")) + "/tokenizers/vectors/";
+  const std::string input = *ReadFile(vectors + "ggml-vocab.inp");
+  std::ifstream output(vectors + "ggml-vocab-" + name + ".out");
+  const std::string separator = "\n__ggml_vocab_test__\n";
+  int count = 0;
+  for (size_t begin = 0; begin <= input.size(); ++count) {
+    const size_t end = std::min(input.find(separator, begin), input.size());
+    const std::string text = input.substr(begin, end - begin);
+    begin = end + separator.size();
+    std::string line;
+    if (!std::getline(output, line)) break;
+    std::istringstream numbers(line);
+    const std::vector<int32_t> ids{std::istream_iterator<int32_t>(numbers), std::istream_iterator<int32_t>()};
+    EXPECT_THAT(tokenizer->Encode(text), ElementsAreArray(ids)) << text;
+  }
+  EXPECT_GE(count, 46);
+}
+
+TEST(ByteLevelBpeTest, Gpt2Vectors) {
+  WEFT_NEED_FIXTURES();
+  ExpectVectors("/tokenizers/gpt2", "gpt-2");
+}
+
+TEST(ByteLevelBpeTest, Qwen2Vectors) {
+  WEFT_NEED_FIXTURES();
+  ExpectVectors("/tokenizers/qwen2.5", "qwen2");
+}
+
+// --- What is wrong with a file ---------------------------------------------------------------------------------------
+
+Status LoadError(const nlohmann::json& file, const std::string& config = "") {
+  return Tokenizer::Parse(file.dump(), config, "dir/tokenizer.json").status();
+}
+
+nlohmann::json SmallFile() {
+  return {{"added_tokens", {{{"id", 5}, {"content", "<s>"}, {"special", true}, {"normalized", false}}}},
+          {"decoder", {{"type", "Fuse"}}},
+          {"model", {{"type", "BPE"}, {"vocab", {{"a", 0}, {"b", 1}, {"ab", 2}, {"abb", 3}, {"bb", 4}}},
+                     {"merges", {"b b", "a b", "ab b"}}}}};
+}
+
+TEST(TokenizerFileTest, MergesByRankThenFromTheLeft) {
+  auto tokenizer = Tokenizer::Parse(SmallFile().dump(), "", "t");
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
+  EXPECT_THAT((*tokenizer)->Encode("abb"), ElementsAre(0, 4));
+  EXPECT_THAT((*tokenizer)->Encode("bbb"), ElementsAre(4, 1));
+  EXPECT_THAT((*tokenizer)->Encode("aabab"), ElementsAre(0, 2, 2));
+  EXPECT_THAT((*tokenizer)->Encode("<s>"), ElementsAre());  // its letters are in no vocabulary
+  nlohmann::json pairs = SmallFile();
+  pairs["model"]["merges"] = nlohmann::json::parse(R"([["a", "b"], ["ab", "b"]])");
+  tokenizer = Tokenizer::Parse(pairs.dump(), "", "t");
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
+  EXPECT_THAT((*tokenizer)->Encode("abb"), ElementsAre(3));
+}
+
+TEST(TokenizerFileTest, ControlTokensInTheVocabularyAreOutOfReach) {
+  nlohmann::json file = SmallFile();
+  file["added_tokens"][0] = {{"id", 2}, {"content", "ab"}, {"special", true}, {"normalized", false}};
+  file["model"]["ignore_merges"] = true;
+  auto tokenizer = Tokenizer::Parse(file.dump(), "", "t");
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
+  EXPECT_THAT((*tokenizer)->Encode("ab"), ElementsAre(0, 1));
+  EXPECT_THAT((*tokenizer)->Encode("ab", {.allow_control_tokens = true}), ElementsAre(2));
+}
+
+TEST(TokenizerFileTest, AddedTokensMatchLongestWithTheirFlags) {
+  nlohmann::json file = SmallFile();
+  file["added_tokens"] = {{{"id", 10}, {"content", "<x>"}},
+                          {{"id", 11}, {"content", "<x><y>"}},
+                          {{"id", 12}, {"content", "wo"}, {"single_word", true}},
+                          {{"id", 13}, {"content", "<l>"}, {"lstrip", true}, {"rstrip", true}}};
+  auto tokenizer = Tokenizer::Parse(file.dump(), "", "t");
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
+  EXPECT_THAT((*tokenizer)->Encode("a<x><y>b<x>"), ElementsAre(0, 11, 1, 10));
+  EXPECT_THAT((*tokenizer)->Encode("awo wo"), ElementsAre(0, 12));
+  EXPECT_THAT((*tokenizer)->Encode("a \n<l> b"), ElementsAre(0, 13, 1));
+}
+
+TEST(TokenizerFileTest, RefusesByNameWithThePlace) {
+  struct Case {
+    std::string pointer;
+    nlohmann::json value;
+    std::string message;
+  };
+  const Case cases[] = {
+      {"/model/type", "Unigram", "'Unigram'"},
+      {"/model/type", "WordPiece", "'WordPiece'"},
+      {"/model/vocab", nlohmann::json::array(), "model.vocab: expected an object"},
+      {"/model/vocab/a", -1, "model.vocab['a']"},
+      {"/model/vocab/a", 1, "given twice"},
+      {"/model/vocab/a", 1e9, "model.vocab['a']"},
+      {"/model/merges/0", "b", "model.merges[0]"},
+      {"/model/merges/0", "b x", "model.merges[0]"},
+      {"/model/merges/0", {"a", 1}, "model.merges[0][1]"},
+      {"/model/merges", nullptr, "model.merges"},
+      {"/model/unk_token", "?", "unk_token"},
+      {"/model/dropout", 0.1, "dropout"},
+      {"/model/end_of_word_suffix", "</w>", "end_of_word_suffix"},
+      {"/model/byte_fallback", 1, "model.byte_fallback: expected true or false"},
+      {"/normalizer", {{"type", "BertNormalizer"}}, "'BertNormalizer'"},
+      {"/normalizer", {{"type", "Replace"}, {"content", ""}, {"pattern", {{"Regex", "("}}}}, "regular expression"},
+      {"/pre_tokenizer", {{"type", "BertPreTokenizer"}}, "'BertPreTokenizer'"},
+      {"/pre_tokenizer", "ByteLevel", "pre_tokenizer: expected an object"},
+      {"/post_processor", {{"type", "RobertaProcessing"}}, "'RobertaProcessing'"},
+      {"/decoder", {{"type", "CTC"}}, "'CTC'"},
+      {"/decoder", nullptr, "decoder"},
+      {"/added_tokens/0/id", 2, "share the id 2"},
+      {"/added_tokens/0/content", "ab", "'ab'"},
+      {"/added_tokens", 5, "added_tokens: expected a list"},
+  };
+  for (const Case& c : cases) {
+    nlohmann::json file = SmallFile();
+    file[nlohmann::json::json_pointer(c.pointer)] = c.value;
+    const Status status = LoadError(file);
+    EXPECT_EQ(ExitCode(status), 2) << c.pointer << " " << c.value;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("dir/tokenizer.json")) << c.pointer;
+    EXPECT_THAT(std::string(status.message()), HasSubstr(c.message)) << c.pointer;
+  }
+  EXPECT_THAT(std::string(LoadError(SmallFile(), "{\"eos_token\": \"</s>\"}").message()),
+              HasSubstr("dir/tokenizer_config.json: eos_token: there is no token '</s>'"));
+  EXPECT_TRUE(LoadError(SmallFile(), "{\"eos_token\": {\"content\": \"<s>\"}}").ok());
+}
+
+TEST(TokenizerFileTest, SurvivesDamage) {
+  for (const std::string& text : {std::string(), std::string("null"), std::string("[]"), std::string("{"), std::string("{}"),
+                                  std::string(1000000, '['), std::string("{\"model\": \"\xFF\"}")}) {
+    EXPECT_EQ(ExitCode(Tokenizer::Parse(text, "", "t").status()), 2) << text.substr(0, 20);
+  }
+  const std::string good = SmallFile().dump();
+  const Rng rng(9, 0);
+  for (uint64_t i = 0; i < 3000; ++i) {  // whatever comes of it, it does not crash
+    std::string bad = good;
+    bad[rng.Below(3 * i, bad.size())] = static_cast<char>(rng.Below(3 * i + 1, 256));
+    if (i % 3 == 0) bad.resize(rng.Below(3 * i + 2, bad.size()));
+    auto tokenizer = Tokenizer::Parse(bad, "", "t");
+    if (tokenizer.ok()) (*tokenizer)->Decode((*tokenizer)->Encode("abba <s> é"));
+  }
+}
+
+}  // namespace
+}  // namespace weft
