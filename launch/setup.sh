@@ -64,7 +64,7 @@ fetch_cudnn_frontend() {
     apt_get install python3-pip || { say "no pip to fetch the cudnn-frontend headers with"; return 0; }
   fi
   rm -rf .setup/wheel && mkdir -p .setup/wheel
-  if python3 -m pip download -q --no-deps --only-binary=:all: -d .setup/wheel nvidia-cudnn-frontend >&2; then
+  if python3 -m pip download -q --retries 1 --timeout 15 --no-deps --only-binary=:all: -d .setup/wheel nvidia-cudnn-frontend >&2; then
     (cd .setup/wheel && cmake -E tar xf ./*.whl && mkdir -p ../cudnn-frontend && cp -r include ../cudnn-frontend/) ||
       say "the wheel nvidia-cudnn-frontend holds no headers"
   else
