@@ -97,7 +97,7 @@ class ByteLevel : public PreTokenizer {
   std::vector<std::string> Cut(std::vector<std::string> pieces) const override {
     std::vector<std::string> cut;
     for (std::string& piece : pieces) {
-      if (add_prefix_space_ && !piece.empty() && piece.front() != ' ') piece.insert(0, " ");
+      if (add_prefix_space_ && !piece.empty() && piece.front() != ' ') piece.insert(piece.begin(), ' ');
       if (!regex_.has_value()) {
         cut.push_back(ToByteAlphabet(piece));
         continue;
