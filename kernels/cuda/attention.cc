@@ -8,10 +8,12 @@
 namespace weft::cuda {
 
 void AttentionForward(Stream& stream, const AttentionForwardArgs& args) {
+  if (args.q.rows.dim(0) == 0) return;  // nothing but empty documents
   if (!AttentionForwardCudnn(stream, args)) AttentionForwardPlain(stream, args);
 }
 
 void AttentionBackward(Stream& stream, const AttentionBackwardArgs& args) {
+  if (args.q.rows.dim(0) == 0) return;  // nothing but empty documents
   if (!AttentionBackwardCudnn(stream, args)) AttentionBackwardPlain(stream, args);
 }
 

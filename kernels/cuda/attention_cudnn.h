@@ -8,7 +8,7 @@
 
 namespace weft::cuda {
 
-// False, with nothing issued, where cuDNN does not take the call; said once in the log for each shape it refuses.
+// There is at least one token. False, with nothing issued, where cuDNN does not take the call; said once in the log for each shape it refuses.
 bool AttentionForwardCudnn(Stream& stream, const AttentionForwardArgs& args);
 bool AttentionBackwardCudnn(Stream& stream, const AttentionBackwardArgs& args);
 

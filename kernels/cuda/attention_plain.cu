@@ -288,7 +288,6 @@ Documents DocumentsOf(const Packing& packing, int64_t num_tokens) {
 
 void AttentionForwardPlain(Stream& stream, const AttentionForwardArgs& args) {
   const int64_t tokens = args.q.rows.dim(0);
-  if (tokens == 0) return;
   const cudaStream_t native = Native(stream);
   WithElement(args.q.rows.dtype(), [&](auto element) {
     using T = decltype(element);
@@ -307,7 +306,6 @@ void AttentionForwardPlain(Stream& stream, const AttentionForwardArgs& args) {
 
 void AttentionBackwardPlain(Stream& stream, const AttentionBackwardArgs& args) {
   const int64_t tokens = args.q.rows.dim(0);
-  if (tokens == 0) return;
   const cudaStream_t native = Native(stream);
   auto* delta = static_cast<float*>(stream.Workspace(args.q.num_heads * tokens * sizeof(float)).raw());
   WithElement(args.q.rows.dtype(), [&](auto element) {

@@ -7,6 +7,7 @@
 
 namespace weft::cuda {
 
+// There is at least one token.
 void AttentionForwardPlain(Stream& stream, const AttentionForwardArgs& args);
 void AttentionBackwardPlain(Stream& stream, const AttentionBackwardArgs& args);
 

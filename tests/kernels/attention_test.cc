@@ -147,23 +147,25 @@ Gradient Reference(const AttentionCase& c, const HeadValues& q, const HeadValues
   return result;
 }
 
-// Probabilities come out of exp() of sums: in f32 a few times as far from exact as one rounding.
-double ForwardTolerance(DType dtype) { return dtype == DType::kF32 ? 2e-6 : Tolerance(dtype); }
-
-bool Runs(const AttentionCase& c, const OpRun& run) {  // CUDA: heads in multiples of 16 bytes
-  return !run.target().device.is_cuda() || (c.dtype == DType::kBF16 && c.head_dim % 8 == 0 && c.v_dim % 8 == 0);
+// Probabilities come out of exp() of sums: in f32 a few times as far from exact as one rounding. In bf16 cuDNN rounds
+// probabilities, and backward their gradients too.
+double ForwardTolerance(DType dtype, const OpRun& run) {
+  if (dtype == DType::kF32) return 2e-6;
+  return run.target().device.is_cuda() ? 4e-3 : Tolerance(dtype);
+}
+double BackwardTolerance(DType dtype, const OpRun& run) {
+  return dtype == DType::kBF16 && run.target().device.is_cuda() ? 8e-3 : ForwardTolerance(dtype, run);
 }
 
 void TestForward(const AttentionCase& c) {
   RunOnTargets(c.Name(), [&](OpRun& run) {
-    if (!Runs(c, run)) return;
     const HeadValues q = Draw(run, c, c.num_heads, c.head_dim), k = Draw(run, c, c.num_kv_heads, c.head_dim),
                      v = Draw(run, c, c.num_kv_heads, c.v_dim);
     const Heads out = Output(run, Sevens(c, c.num_heads, c.v_dim));
     const TensorView lse = run.Output({c.num_heads, c.num_tokens()}, DType::kF32);
     AttentionForward(run.stream(), {.q = Input(run, q), .k = Input(run, k), .v = Input(run, v),
                                     .packing = PackingOf(run, c), .out = out, .lse = lse, .scale = float(c.scale())});
-    run.Expect("out", out.rows, ForwardTolerance(c.dtype), [&] { return Reference(c, q, k, v).out.rows.data; });
+    run.Expect("out", out.rows, ForwardTolerance(c.dtype, run), [&] { return Reference(c, q, k, v).out.rows.data; });
     run.Expect("lse", lse, 1e-6, [&] { return Reference(c, q, k, v).lse; });
   });
 }
@@ -171,7 +173,6 @@ void TestForward(const AttentionCase& c) {
 // The op gets out and lse as forward leaves them: rounded to their dtypes.
 void TestBackward(const AttentionCase& c) {
   RunOnTargets(c.Name(), [&](OpRun& run) {
-    if (!Runs(c, run)) return;
     const HeadValues q = Draw(run, c, c.num_heads, c.head_dim), k = Draw(run, c, c.num_kv_heads, c.head_dim),
                      v = Draw(run, c, c.num_kv_heads, c.v_dim), dout = Draw(run, c, c.num_heads, c.v_dim);
     Forward forward = Reference(c, q, k, v);
@@ -183,9 +184,9 @@ void TestBackward(const AttentionCase& c) {
                                      .out = Input(run, forward.out), .dout = Input(run, dout), .lse = run.Input(lse),
                                      .packing = PackingOf(run, c), .dq = dq, .dk = dk, .dv = dv, .scale = float(c.scale())});
     const auto reference = [&] { return Reference(c, q, k, v, forward.out, dout, forward.lse); };
-    run.Expect("dq", dq.rows, ForwardTolerance(c.dtype), [&] { return reference().dq.rows.data; });
-    run.Expect("dk", dk.rows, ForwardTolerance(c.dtype), [&] { return reference().dk.rows.data; });
-    run.Expect("dv", dv.rows, ForwardTolerance(c.dtype), [&] { return reference().dv.rows.data; });
+    run.Expect("dq", dq.rows, BackwardTolerance(c.dtype, run), [&] { return reference().dq.rows.data; });
+    run.Expect("dk", dk.rows, BackwardTolerance(c.dtype, run), [&] { return reference().dk.rows.data; });
+    run.Expect("dv", dv.rows, BackwardTolerance(c.dtype, run), [&] { return reference().dv.rows.data; });
   });
 }
 
@@ -251,7 +252,6 @@ TEST(Attention, SurvivesLargeScores) {
 TEST(Attention, GradientIsThatOfFiniteDifferences) {
   const AttentionCase c{{3, 0, 5}, 2, 1, 4, 3};
   RunOnTargets("f64", [&](OpRun& run) {
-    if (!Runs(c, run)) return;
     HeadValues q = Draw(run, c, 2, 4), k = Draw(run, c, 1, 4), v = Draw(run, c, 1, 3);
     HeadValues dout = Draw(run, c, 2, 3);
     for (int64_t t = 0; t < c.num_tokens(); ++t) {
