@@ -35,9 +35,9 @@ static_assert(kNumOperands <= RaggedLayout::kMaxTensors);
 constexpr int kNumForwardOperands = kStats + 1;
 
 // cuDNN knows tensors by number: the lengths, the operands, their ragged offsets.
-constexpr int64_t kLengthsUid = 1;
-constexpr int64_t OperandUid(int operand) { return 2 + operand; }
-constexpr int64_t OffsetsUid(int operand) { return 2 + kNumOperands + operand; }
+constexpr int64_t kQueryLengthsUid = 1, kKeyLengthsUid = 2;
+constexpr int64_t OperandUid(int operand) { return 3 + operand; }
+constexpr int64_t OffsetsUid(int operand) { return 3 + kNumOperands + operand; }
 
 bool IsKvSide(int operand) { return operand == kK || operand == kV || operand == kDk || operand == kDv; }
 bool HasQkDim(int operand) { return operand == kQ || operand == kK || operand == kDq || operand == kDk; }
@@ -101,11 +101,10 @@ class GraphBuilder {
   // Causal within each document, whose length cuts off its padding.
   template <typename Options>
   void SetMask(Options& options) {
-    const TensorPtr lengths = Index(kLengthsUid, shape_.documents, fe::DataType_t::INT32);
     options.set_attn_scale(shape_.scale)
         .set_padding_mask(true)
-        .set_seq_len_q(lengths)
-        .set_seq_len_kv(lengths)
+        .set_seq_len_q(Index(kQueryLengthsUid, shape_.documents, fe::DataType_t::INT32))
+        .set_seq_len_kv(Index(kKeyLengthsUid, shape_.documents, fe::DataType_t::INT32))
         .set_diagonal_alignment(fe::DiagonalAlignment_t::TOP_LEFT)
         .set_diagonal_band_right_bound(0);
   }
@@ -274,7 +273,7 @@ bool Run(Stream& stream, const Call& call) {
   for (int64_t document_group = 0; document_group < layout.num_groups; ++document_group) {
     for (int64_t kv_head = 0; kv_head < call.shape.kv_heads; kv_head += shape.kv_heads) {
       std::unordered_map<int64_t, void*> pointers;
-      pointers[kLengthsUid] = layout.lengths(ragged, document_group);
+      pointers[kQueryLengthsUid] = pointers[kKeyLengthsUid] = layout.lengths(ragged, document_group);
       for (int operand = 0; operand < shape.num_operands(); ++operand) {
         pointers[OperandUid(operand)] = call.data[operand] + HeadOffset(shape, operand, kv_head);
         pointers[OffsetsUid(operand)] = layout.offsets(ragged, document_group, operand);
