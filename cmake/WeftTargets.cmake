@@ -8,6 +8,8 @@
 #   *_avx2.cc, *_avx512.cc, *_avx512bf16.cc   compiled for those instructions and called after a run-time check
 #   main.cc                              in no library; weft_executable names it
 
+include(HeadersAlone)
+
 # --- Flags of every target -------------------------------------------------------------------------------------------
 
 option(WEFT_WERROR "Warnings are errors" OFF)
@@ -129,6 +131,9 @@ function(weft_library name)
     target_include_directories(weft_${name} INTERFACE ${CMAKE_SOURCE_DIR})
     target_link_libraries(weft_${name} INTERFACE ${arg_DEPS} ${arg_PUBLIC_LIBS})
   endif()
+  if(WEFT_TESTS)
+    weft_compile_headers_alone(weft_${name} FOLDER ${folder} SOURCES ${sources} LIBS weft_${name} ${arg_LIBS})
+  endif()
   if(name STREQUAL "core")
     weft_state_devices()
   endif()
@@ -184,6 +189,8 @@ function(weft_test folder)
   add_executable(${target} ${sources})
   target_include_directories(${target} PRIVATE ${CMAKE_SOURCE_DIR})
   target_link_libraries(${target} PRIVATE ${arg_DEPS} ${arg_LIBS} GTest::gmock GTest::gtest GTest::gtest_main)
+  weft_compile_headers_alone(${target} FOLDER ${CMAKE_SOURCE_DIR}/tests/${folder} SOURCES ${sources}
+                             LIBS ${arg_DEPS} ${arg_LIBS} GTest::gmock GTest::gtest)
   file(RELATIVE_PATH binary ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR}/weft)
   target_compile_definitions(${target} PRIVATE WEFT_BINARY="${binary}")
   if(NOT arg_PROCESSORS)

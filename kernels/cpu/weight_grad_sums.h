@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/thread_pool.h"
 #include "kernels/cpu/host_loops.h"
 
 namespace weft::cpu {

@@ -93,22 +93,4 @@ std::vector<Violation> ConfinementViolations(const SourceTree& tree) {
   return violations;
 }
 
-std::vector<Violation> HeaderFirstViolations(const SourceTree& tree) {
-  std::set<std::string> first;
-  for (const SourceFile& file : tree) {
-    const bool is_cuda = file.path.ends_with(".cu");
-    if (!is_cuda && !file.path.ends_with(".cc")) continue;
-    const std::vector<Include> includes = IncludesOf(file);
-    if (includes.empty()) continue;
-    if (!is_cuda || includes[0].header.find("/cuda/") != std::string::npos) first.insert(includes[0].header);
-  }
-  std::vector<Violation> violations;
-  for (const SourceFile& file : tree) {
-    if (file.path.ends_with(".h") && !first.contains(file.path)) {
-      violations.push_back({file.path, 0, "no source file includes this header first, so nothing proves it complete"});
-    }
-  }
-  return violations;
-}
-
 }  // namespace weft::structure

@@ -16,8 +16,4 @@ std::vector<Violation> ArrowViolations(const SourceTree& tree);
 // Includes of a confined third-party header outside its place.
 std::vector<Violation> ConfinementViolations(const SourceTree& tree);
 
-// Headers that no source file includes first. Compiled first, a header must bring all that it needs itself; g++ says
-// so where nvcc keeps silent, so a .cu file counts only for headers below cuda/.
-std::vector<Violation> HeaderFirstViolations(const SourceTree& tree);
-
 }  // namespace weft::structure

@@ -11,9 +11,12 @@ namespace weft::structure {
 namespace fs = std::filesystem;
 namespace {
 
-bool IsIgnored(const fs::path& folder) {
-  static const std::vector<std::string> kIgnored = {"build", "runs", ".setup", ".git", "__pycache__"};
-  return std::find(kIgnored.begin(), kIgnored.end(), folder.filename().string()) != kIgnored.end();
+// Build products and what a developer keeps beside the sources, which git ignores too.
+bool IsIgnored(const fs::path& path) {
+  static const std::vector<std::string> kIgnored = {"build", "runs", "__pycache__"};
+  const std::string name = path.filename().string();
+  const bool is_hidden = name.starts_with('.') && name != ".ci" && name != ".gitignore";
+  return is_hidden || std::find(kIgnored.begin(), kIgnored.end(), name) != kIgnored.end();
 }
 
 std::string ReadWhole(const fs::path& path) {

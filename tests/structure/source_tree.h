@@ -34,7 +34,7 @@ struct Include {
 };
 std::vector<Include> IncludesOf(const SourceFile& file);
 
-// All text files below `root`, sorted by path; without what .gitignore names (build, runs, .setup) and binary files.
+// All text files below `root`, sorted by path; without build products, hidden folders but .ci, and binary files.
 SourceTree ReadTree(const std::string& root);
 
 }  // namespace weft::structure

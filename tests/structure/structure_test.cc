@@ -94,21 +94,6 @@ TEST(Confinement, LetsTheLibrarysPlaceBe) {
   EXPECT_THAT(ConfinementViolations(planted), IsEmpty());
 }
 
-TEST(HeaderFirst, HoldsInTheRepository) { ExpectNone(HeaderFirstViolations(Repository())); }
-
-TEST(HeaderFirst, FailsForAHeaderThatOnlyFollowsOthers) {
-  const SourceTree planted = {
-      {"core/a.h", ""},
-      {"core/b.h", ""},
-      {"core/c.h", ""},
-      {"kernels/cuda/d.h", ""},
-      {"core/a.cc", "#include \"core/a.h\"\n#include \"core/b.h\"\n"},
-      {"kernels/cuda/c.cu", "#include \"core/c.h\"\n"},  // nvcc forgives a missing include
-      {"kernels/cuda/d.cu", "#include \"kernels/cuda/d.h\"\n"},
-  };
-  EXPECT_THAT(HeaderFirstViolations(planted), ElementsAre(At("core/b.h", 0), At("core/c.h", 0)));
-}
-
 TEST(Opening, HoldsInTheRepository) { ExpectNone(OpeningViolations(Repository())); }
 
 TEST(Opening, FailsWithoutAComment) {
