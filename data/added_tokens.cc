@@ -74,7 +74,8 @@ void AddedTokens::Matcher::Add(AddedToken token, std::string pattern) {
 const AddedTokens::Matcher::Entry* AddedTokens::Matcher::LongestAt(std::string_view text, size_t begin,
                                                                    bool allow_special) const {
   for (const Entry& entry : by_first_byte_[static_cast<unsigned char>(text[begin])]) {
-    if ((allow_special || !entry.token.special) && text.substr(begin, entry.pattern.size()) == entry.pattern) return &entry;
+    const bool allowed = allow_special || !entry.token.special;
+    if (allowed && text.substr(begin, entry.pattern.size()) == entry.pattern) return &entry;
   }
   return nullptr;
 }

@@ -22,7 +22,8 @@ StatusOr<std::pair<std::string, std::string>> ParsePair(const JsonView& json) {
   if (json.value().is_string()) {
     WEFT_ASSIGN_OR_RETURN(const std::string line, json.String());
     const size_t space = line.find(' ');
-    if (space == 0 || space == std::string::npos || space + 1 == line.size() || line.find(' ', space + 1) != std::string::npos) {
+    const bool is_one = space != std::string::npos && space == line.rfind(' ');
+    if (!is_one || space == 0 || space + 1 == line.size()) {
       return json.Error("the merge '", line, "' is not two tokens with a space between");
     }
     return std::pair(line.substr(0, space), line.substr(space + 1));
@@ -144,6 +145,7 @@ const Bpe::Merge* Bpe::FindMerge(int32_t left, int32_t right) const {
 }
 
 void Bpe::ApplyMerges(std::vector<int32_t>* symbols) const {
+  if (merges_.empty()) return;
   struct Link {  // a symbol among its living neighbours, by index; -1: none
     int32_t id;
     int64_t previous, next;

@@ -15,7 +15,8 @@ constexpr int kNumControlTokens = 16;
 
 std::vector<std::string> ControlTokens() {
   std::vector<std::string> tokens = {"<|begin_of_text|>", "<|endoftext|>", "<|pad|>"};
-  for (int i = 0; static_cast<int>(tokens.size()) < kNumControlTokens; ++i) tokens.push_back(StrCat("<|reserved_", i, "|>"));
+  const int num_named = static_cast<int>(tokens.size());
+  for (int i = 0; i < kNumControlTokens - num_named; ++i) tokens.push_back(StrCat("<|reserved_", i, "|>"));
   return tokens;
 }
 
@@ -23,7 +24,8 @@ std::vector<std::string> ControlTokens() {
 
 std::string ByteTokenizerJson() {
   using Json = nlohmann::ordered_json;
-  const Json byte_level = {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", false}};
+  const Json byte_level = {
+      {"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", false}};
   const std::vector<std::string> control_tokens = ControlTokens();
   const std::string& bos = control_tokens.front();
 
@@ -31,11 +33,12 @@ std::string ByteTokenizerJson() {
   Json vocab = Json::object();
   for (int byte = 0; byte < kNumBytes; ++byte) vocab[ToByteAlphabet({reinterpret_cast<const char*>(&byte), 1})] = byte;
   for (int i = 0; i < kNumControlTokens; ++i) {
-    added_tokens.push_back({{"id", kNumBytes + i}, {"content", control_tokens[i]}, {"single_word", false}, {"lstrip", false},
-                            {"rstrip", false}, {"normalized", false}, {"special", true}});
+    added_tokens.push_back({{"id", kNumBytes + i}, {"content", control_tokens[i]}, {"single_word", false},
+                            {"lstrip", false}, {"rstrip", false}, {"normalized", false}, {"special", true}});
   }
   const Json bos_piece = {{"SpecialToken", {{"id", bos}, {"type_id", 0}}}};
-  const Json first = {{"Sequence", {{"id", "A"}, {"type_id", 0}}}}, second = {{"Sequence", {{"id", "B"}, {"type_id", 1}}}};
+  const Json first = {{"Sequence", {{"id", "A"}, {"type_id", 0}}}};
+  const Json second = {{"Sequence", {{"id", "B"}, {"type_id", 1}}}};
   const Json file = {
       {"version", "1.0"},
       {"truncation", nullptr},

@@ -1,4 +1,5 @@
-// Documents: the texts of files, folders and JSON Lines, one after another, in an order that depends on the inputs alone.
+// Documents: the texts of files, folders and JSON Lines, one after another, in an order that depends on the inputs
+// alone.
 //
 // A text file is one document. A .jsonl file is one document a line, its member `text`; blank lines are passed over.
 // Folders are searched below, in sorted order; what is hidden (.git), a build folder, or not text (a zero byte or bytes

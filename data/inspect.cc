@@ -60,7 +60,8 @@ void AppendLengths(const TokenStore& store, std::string* text) {
 void AppendMostFrequent(const Counts& counts, const Tokenizer& tokenizer, std::string* text) {
   std::vector<int32_t> ids(counts.by_token.size());
   for (size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<int32_t>(i);
-  std::stable_sort(ids.begin(), ids.end(), [&](int32_t a, int32_t b) { return counts.by_token[a] > counts.by_token[b]; });
+  std::stable_sort(ids.begin(), ids.end(),
+                   [&](int32_t a, int32_t b) { return counts.by_token[a] > counts.by_token[b]; });
   *text += absl::StrFormat("%-12s", "frequent");
   for (int i = 0; i < kMostFrequent && i < static_cast<int>(ids.size()) && counts.by_token[ids[i]] > 0; ++i) {
     *text += absl::StrFormat(" %s (%d)", tokenizer.TokenOf(ids[i]).value_or("?"), counts.by_token[ids[i]]);

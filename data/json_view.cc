@@ -92,9 +92,13 @@ StatusOr<bool> JsonView::BoolOr(const std::string& key, bool absent) const {
 }
 
 Status JsonView::Expected(std::string_view what) const {
-  if (is_null()) return Error("expected ", what, ", found nothing");
-  return Error("expected ", what, ", found ", std::string_view(value_->is_array() ? "a list" : value_->is_object() ? "an object"
-                                     : value_->is_string() ? "a string" : value_->is_boolean() ? "true or false" : "a number"));
+  const std::string_view found = value_->is_null()      ? "nothing"
+                                 : value_->is_array()   ? "a list"
+                                 : value_->is_object()  ? "an object"
+                                 : value_->is_string()  ? "a string"
+                                 : value_->is_boolean() ? "true or false"
+                                                        : "a number";
+  return Error("expected ", what, ", found ", found);
 }
 
 }  // namespace weft

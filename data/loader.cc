@@ -38,7 +38,8 @@ StatusOr<MicroBatch> Loader::At(int64_t first_sample, int64_t count) const {
     for (const TokenRange& piece : PiecesOf(sample)) {
       tokens.resize(piece.length + 1);
       loss_mask.resize(piece.length + 1);
-      WEFT_RETURN_IF_ERROR(store_->Read({piece.begin, piece.length + 1}, absl::MakeSpan(tokens), absl::MakeSpan(loss_mask)));
+      const TokenRange with_last_target = {piece.begin, piece.length + 1};
+      WEFT_RETURN_IF_ERROR(store_->Read(with_last_target, absl::MakeSpan(tokens), absl::MakeSpan(loss_mask)));
       builder.AddPiece(tokens, loss_mask);
     }
     builder.EndSequence();

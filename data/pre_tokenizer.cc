@@ -165,7 +165,8 @@ StatusOr<std::unique_ptr<PreTokenizer>> ParsePreTokenizer(const JsonView& json) 
   if (type == "Sequence") return ParseSequence(json);
   if (type == "ByteLevel") return ParseByteLevel(json);
   if (type == "Split") return ParseSplit(json);
-  return json.Error("pre-tokenizers of type '", type, "' are not supported; supported are Sequence, ByteLevel and Split");
+  return json.Error("pre-tokenizers of type '", type,
+                    "' are not supported; supported are Sequence, ByteLevel and Split");
 }
 
 }  // namespace weft

@@ -136,10 +136,12 @@ Status PrepareData(const PrepareOptions& options) {
   ending.tokenizer_config_json = tokenizer->config_json();
   ending.provenance_json = ProvenanceJson(options, files, reader, *writer);
   WEFT_RETURN_IF_ERROR(writer->Finish(ending));
-  LogInfo("wrote ", options.to, ": ", writer->num_documents(), " documents, ", HumanCount(static_cast<double>(writer->num_tokens())),
-          " tokens, ", std::count(ending.validation.begin(), ending.validation.end(), 1), " documents for validation");
-  LogInfo("skipped: ", reader.num_not_text(), " files that are not text, ", files.num_skipped_files, " hidden files or links, ",
-          files.num_skipped_folders, " hidden or build folders, ", reader.num_empty(), " empty documents");
+  const int64_t num_validation = std::count(ending.validation.begin(), ending.validation.end(), 1);
+  LogInfo("wrote ", options.to, ": documents: ", writer->num_documents(), ", of them for validation: ", num_validation,
+          "; tokens: ", HumanCount(static_cast<double>(writer->num_tokens())));
+  LogInfo("skipped: files that are not text: ", reader.num_not_text(), ", hidden files and links: ",
+          files.num_skipped_files, ", hidden and build folders: ", files.num_skipped_folders, ", empty documents: ",
+          reader.num_empty());
   return absl::OkStatus();
 }
 

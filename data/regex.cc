@@ -45,7 +45,8 @@ std::vector<std::pair<size_t, size_t>> Regex::FindAll(std::string_view text) con
   size_t begin = 0;
   while (begin < text.size()) {
     // The caller's text is UTF-8: checking it again at every match would make this quadratic.
-    const int count = pcre2_match(code_->code, subject, text.size(), begin, PCRE2_NO_UTF_CHECK | PCRE2_NOTEMPTY, data, nullptr);
+    const int count =
+        pcre2_match(code_->code, subject, text.size(), begin, PCRE2_NO_UTF_CHECK | PCRE2_NOTEMPTY, data, nullptr);
     if (count < 0) {
       if (count != PCRE2_ERROR_NOMATCH) LogWarning("a pre-tokenizer's pattern gave up: ", ErrorText(count));
       break;

@@ -42,7 +42,8 @@ Status SealStore(const std::string& path) {
   const std::string header = HeaderFor(file.bytes());
   const int descriptor = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
   if (descriptor < 0) return absl::UnavailableError(StrCat("cannot open ", path, ": ", std::strerror(errno)));
-  const bool written = ::pwrite(descriptor, header.data(), header.size(), 0) == kStoreHeaderBytes && ::fsync(descriptor) == 0;
+  const bool written =
+      ::pwrite(descriptor, header.data(), header.size(), 0) == kStoreHeaderBytes && ::fsync(descriptor) == 0;
   const int error = errno;
   ::close(descriptor);
   if (!written) return absl::UnavailableError(StrCat("cannot write ", path, ": ", std::strerror(error)));
@@ -64,7 +65,8 @@ Status CheckStoreHeader(const std::string& path, bool verify_all) {
   }
   const std::string size_line = StrCat("\nbytes ", bytes.size(), "\n");
   if (header.find(size_line) == std::string_view::npos) {
-    return DataError("the file has ", bytes.size(), " bytes, not as many as when it was written: it is truncated or damaged");
+    return DataError("the file has ", bytes.size(),
+                     " bytes, not as many as when it was written: it is truncated or damaged");
   }
   if ((bytes.size() <= kAlwaysVerifiedBytes || verify_all) && header != HeaderFor(bytes)) {
     return DataError("the file is damaged: its SHA-256 is not the one it was written with");

@@ -2,6 +2,7 @@
 #include "data/token_decoder.h"
 
 #include <algorithm>
+#include <charconv>
 #include <optional>
 #include <utility>
 
@@ -17,13 +18,10 @@ using Tokens = std::vector<std::string>;
 // "<0x0A>" is 10.
 std::optional<unsigned char> ByteOfToken(const std::string& token) {
   if (token.size() != 6 || !token.starts_with("<0x") || token.back() != '>') return std::nullopt;
-  int byte = 0;
-  for (const char c : token.substr(3, 2)) {
-    const int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-    if (digit < 0) return std::nullopt;
-    byte = byte * 16 + digit;
-  }
-  return static_cast<unsigned char>(byte);
+  unsigned char byte = 0;
+  const auto [end, error] = std::from_chars(token.data() + 3, token.data() + 5, byte, 16);
+  if (error != std::errc() || end != token.data() + 5) return std::nullopt;
+  return byte;
 }
 
 std::string JoinBytes(const Tokens& tokens) {

@@ -58,7 +58,8 @@ StatusOr<PackingPlan> ReadPlan(const hdf5::Handle& packing, DataSplit split, int
 }
 
 // The tokens of each document of `split` that may stand as input: all but the last.
-std::vector<TokenRange> Inputs(const std::vector<int64_t>& begins, const std::vector<uint8_t>& validation, DataSplit split) {
+std::vector<TokenRange> Inputs(const std::vector<int64_t>& begins, const std::vector<uint8_t>& validation,
+                               DataSplit split) {
   std::vector<TokenRange> inputs;
   for (size_t i = 0; i < validation.size(); ++i) {
     if ((validation[i] != 0) == (split == DataSplit::kValidation)) {
@@ -170,7 +171,8 @@ StatusOr<PackingPlan> TokenStore::Plan(DataSplit split, int64_t sequence_length)
 }
 
 Status TokenStore::Read(TokenRange range, absl::Span<int32_t> tokens, absl::Span<uint8_t> loss_mask) const {
-  WEFT_CHECK(static_cast<int64_t>(tokens.size()) == range.length && static_cast<int64_t>(loss_mask.size()) == range.length);
+  WEFT_CHECK_EQ(static_cast<int64_t>(tokens.size()), range.length);
+  WEFT_CHECK_EQ(static_cast<int64_t>(loss_mask.size()), range.length);
   Status status = state_->tokens.Read<int32_t>(range.begin, range.length, tokens.data());
   if (status.ok()) status = state_->loss_mask.Read<uint8_t>(range.begin, range.length, loss_mask.data());
   if (!status.ok()) return WithContext(status, path());

@@ -114,7 +114,8 @@ StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::Load(const std::string& path) {
   return Parse(std::move(json), std::move(config_json), file.string());
 }
 
-StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::Parse(std::string json, std::string config_json, std::string_view name) {
+StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::Parse(std::string json, std::string config_json,
+                                                      std::string_view name) {
   auto parts = std::make_unique<Parts>();
   {
     WEFT_ASSIGN_OR_RETURN(const nlohmann::json file, ParseJson(json, name));
@@ -140,7 +141,8 @@ std::unique_ptr<Tokenizer> Tokenizer::ByteLevel() {
 Tokenizer::Tokenizer(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 Tokenizer::~Tokenizer() = default;
 
-void Tokenizer::Parts::EncodeText(std::string_view text, const EncodeOptions& options, std::vector<int32_t>* ids) const {
+void Tokenizer::Parts::EncodeText(std::string_view text, const EncodeOptions& options,
+                                  std::vector<int32_t>* ids) const {
   for (const Segment& raw : added_tokens.CutRaw(text, options.allow_control_tokens)) {
     if (raw.id >= 0) {
       ids->push_back(raw.id);

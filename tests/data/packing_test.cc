@@ -25,7 +25,8 @@ std::vector<TokenRange> RandomDocuments(uint64_t seed, int64_t count, int64_t lo
 TEST(PackingTest, CoversEveryTokenOnceAndOverfillsNothing) {
   for (uint64_t seed = 0; seed < 200; ++seed) {
     const int64_t sequence_length = 1 + static_cast<int64_t>(seed * 7 % 97);
-    const auto documents = RandomDocuments(seed, static_cast<int64_t>(seed % 60), 1 + static_cast<int64_t>(seed * 3 % 300));
+    const int64_t longest = 1 + static_cast<int64_t>(seed * 3 % 300);
+    const auto documents = RandomDocuments(seed, static_cast<int64_t>(seed % 60), longest);
     const PackingPlan plan = PackDocuments(documents, sequence_length);
     std::map<int64_t, int> uses;  // token -> how often
     int64_t inputs = 0;

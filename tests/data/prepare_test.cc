@@ -43,7 +43,8 @@ TEST(PrepareTest, ReadsFoldersInOrderAndSkipsWhatIsNotText) {
   folder.Write("in/.git/config", "hidden");
   folder.Write("in/.hidden", "hidden");
   folder.Write("in/build/x.txt", "built");
-  PrepareOptions options{.inputs = {folder.Path("in")}, .to = folder.Path("data.h5"), .tokenizer = "", .sequence_length = 8};
+  const PrepareOptions options = {
+      .inputs = {folder.Path("in")}, .to = folder.Path("data.h5"), .tokenizer = "", .sequence_length = 8};
   Status status = PrepareData(options);
   ASSERT_TRUE(status.ok()) << status;
   EXPECT_THAT(DocumentsOf(options.to), ElementsAre("first, é", "second", "third"));
@@ -57,7 +58,8 @@ TEST(PrepareTest, ReadsFoldersInOrderAndSkipsWhatIsNotText) {
 
 TEST(PrepareTest, ReadsJsonLines) {
   const ScratchFolder folder;
-  const std::string path = folder.Write("in.jsonl", "{\"text\": \"one\\ntwo\"}\n\n{\"text\": \"\"}\r\n{\"n\": 1, \"text\": \"<|endoftext|>\"}");
+  const std::string path = folder.Write("in.jsonl", "{\"text\": \"one\\ntwo\"}\n\n{\"text\": \"\"}\r\n"
+                                                    "{\"n\": 1, \"text\": \"<|endoftext|>\"}");
   PrepareOptions options{.inputs = {path}, .to = folder.Path("data.h5"), .tokenizer = ""};
   Status status = PrepareData(options);
   ASSERT_TRUE(status.ok()) << status;
@@ -67,7 +69,10 @@ TEST(PrepareTest, ReadsJsonLines) {
 TEST(PrepareTest, DoesNotDependOnThreads) {
   const ScratchFolder folder;
   std::string lines;
-  for (int i = 0; i < 3000; ++i) lines += "{\"text\": \"" + std::string(static_cast<size_t>(i % 40 * 97 + 1), 'a' + i % 26) + "\"}\n";
+  for (int i = 0; i < 3000; ++i) {
+    const std::string text(static_cast<size_t>(i % 40 * 97 + 1), static_cast<char>('a' + i % 26));
+    lines += "{\"text\": \"" + text + "\"}\n";
+  }
   PrepareOptions options{.inputs = {folder.Write("in.jsonl", lines)}, .to = folder.Path("1.h5"), .tokenizer = ""};
   options.num_threads = 1;
   ASSERT_TRUE(PrepareData(options).ok());
@@ -92,7 +97,8 @@ TEST(PrepareTest, ErrorsNameThePlaceAndWriteNothing) {
       {"\n\n", "no text"},
   };
   for (const Case& c : cases) {
-    PrepareOptions options{.inputs = {folder.Write("in.jsonl", c.contents)}, .to = folder.Path("data.h5"), .tokenizer = ""};
+    const std::string path = folder.Write("in.jsonl", c.contents);
+    const PrepareOptions options = {.inputs = {path}, .to = folder.Path("data.h5"), .tokenizer = ""};
     const Status status = PrepareData(options);
     EXPECT_EQ(ExitCode(status), 2) << status;
     EXPECT_THAT(std::string(status.message()), HasSubstr(c.message));
@@ -108,7 +114,10 @@ TEST(PrepareTest, ErrorsNameThePlaceAndWriteNothing) {
   bad[4].validation_fraction = 1;
   bad[5].tokenizer = folder.Path("absent");
   bad[6].to = folder.Path();
-  for (size_t i = 0; i < bad.size(); ++i) EXPECT_EQ(ExitCode(PrepareData(bad[i])), 2) << i << ": " << PrepareData(bad[i]);
+  for (size_t i = 0; i < bad.size(); ++i) {
+    const Status status = PrepareData(bad[i]);
+    EXPECT_EQ(ExitCode(status), 2) << i << ": " << status;
+  }
   EXPECT_FALSE(std::filesystem::exists(good.to));
 }
 

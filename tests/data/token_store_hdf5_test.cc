@@ -120,7 +120,7 @@ TEST(TokenStoreTest, RefusesEveryDamagedByteAndEveryTruncation) {
     EXPECT_FALSE(store.ok()) << "byte " << at;
     EXPECT_EQ(ExitCode(store.status()), 2) << store.status();
   }
-  for (const size_t size : {size_t{0}, size_t{3}, size_t{18}, size_t{511}, size_t{512}, good.size() / 2, good.size() - 1}) {
+  for (const size_t size : std::vector<size_t>{0, 3, 18, 511, 512, good.size() / 2, good.size() - 1}) {
     const auto store = TokenStore::Open(folder.Write("bad.h5", good.substr(0, size)));
     EXPECT_FALSE(store.ok()) << size << " bytes";
     EXPECT_NE(store.status().message().find("bad.h5"), absl::string_view::npos) << store.status();

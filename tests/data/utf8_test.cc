@@ -7,8 +7,11 @@ namespace weft {
 namespace {
 
 TEST(Utf8Test, KnowsWhatIsWellFormed) {
-  for (const char* good : {"", "a", "é", "你好", "🦙", "\xED\x9F\xBF", "\xF4\x8F\xBF\xBF"}) EXPECT_TRUE(IsUtf8(good)) << good;
-  for (const char* bad : {"\x80", "\xC0\xAF", "\xC2", "\xE0\x9F\x80", "\xED\xA0\x80", "\xF4\x90\x80\x80", "\xF5", "\xFF", "a\xC3"}) {
+  for (const char* good : {"", "a", "é", "你好", "🦙", "\xED\x9F\xBF", "\xF4\x8F\xBF\xBF"}) {
+    EXPECT_TRUE(IsUtf8(good)) << good;
+  }
+  for (const char* bad :
+       {"\x80", "\xC0\xAF", "\xC2", "\xE0\x9F\x80", "\xED\xA0\x80", "\xF4\x90\x80\x80", "\xF5", "\xFF", "a\xC3"}) {
     EXPECT_FALSE(IsUtf8(bad)) << bad;
   }
 }
