@@ -1,6 +1,7 @@
 // One row of logits: its log-sum-exp, and its softmax in place (see cross_entropy.h).
 #pragma once
 
+#include "kernels/cpu/loops.h"
 #include "kernels/cpu/vec.h"
 
 namespace weft::cpu {
