@@ -1,3 +1,4 @@
+// How pieces of documents and padding lie in a batch: tokens, targets, positions and cumulative lengths.
 #include "data/batch.h"
 
 #include "gmock/gmock.h"

@@ -1,3 +1,4 @@
+// The loader: every target of an epoch once, the same batches however ranges are cut, documents kept apart.
 #include "data/loader.h"
 
 #include <cstring>

@@ -1,3 +1,4 @@
+// The packing plan: covers each token once, overfills nothing, cuts only what is too long, wastes little.
 #include "data/packing.h"
 
 #include <algorithm>

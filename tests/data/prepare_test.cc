@@ -1,3 +1,4 @@
+// `weft data prepare` on small files: which are read, in what order, with any number of threads, and its errors.
 #include "data/prepare.h"
 
 #include "core/file.h"

@@ -1,3 +1,4 @@
+// The sampler: a permutation for every size, different for each epoch and seed, uniform over seeds.
 #include "data/sampler.h"
 
 #include <cstdint>

@@ -1,3 +1,4 @@
+// Tokenizers: the byte-level one, and files of Llama, GPT-2 and Qwen kind against recorded vectors (WEFT_FIXTURES).
 #include "data/tokenizer.h"
 
 #include <cstdlib>

@@ -1,3 +1,4 @@
+// UTF-8: what is well formed, which bytes are replaced, and the alphabet that writes bytes as letters.
 #include "data/utf8.h"
 
 #include "data/byte_alphabet.h"

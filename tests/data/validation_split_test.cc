@@ -1,3 +1,4 @@
+// The validation split: the fraction asked for, neither side empty, equal documents on the same side.
 #include "data/validation_split.h"
 
 #include <numeric>
