@@ -1,0 +1,153 @@
+// Renames, markers and the search for checkpoints (see checkpoint_folders.h and checkpoint.h).
+#include "checkpoint/checkpoint_folders.h"
+
+#include <charconv>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <system_error>
+
+#include "checkpoint/checkpoint.h"
+#include "checkpoint/sha256.h"
+#include "core/file.h"
+
+namespace weft {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kStepPrefix = "step-";
+constexpr std::string_view kPartial = ".partial";
+constexpr std::string_view kReplaced = ".replaced";
+
+std::string CheckpointsFolder(const std::string& run_folder) { return StrCat(run_folder, "/checkpoints"); }
+std::string MarkerPath(const std::string& checkpoint) { return StrCat(checkpoint, "/complete"); }
+
+bool Exists(const std::string& path) {
+  std::error_code ignored;
+  return fs::exists(path, ignored);
+}
+bool IsComplete(const std::string& checkpoint) { return Exists(MarkerPath(checkpoint)); }
+
+// The marker first, so that a removal that is cut short leaves no checkpoint with parts missing.
+Status RemoveFolder(const std::string& folder) {
+  std::error_code error;
+  fs::remove(MarkerPath(folder), error);
+  if (!error) fs::remove_all(folder, error);
+  if (error) return absl::UnavailableError(StrCat("cannot remove ", folder, ": ", error.message()));
+  return absl::OkStatus();
+}
+
+// "step-12.partial": 12 and ".partial".
+struct FolderName {
+  int64_t step;
+  std::string suffix;
+};
+std::optional<FolderName> ParseFolderName(const std::string& name) {
+  if (!name.starts_with(kStepPrefix)) return std::nullopt;
+  int64_t step = 0;
+  const char* const end = name.data() + name.size();
+  const auto [rest, error] = std::from_chars(name.data() + kStepPrefix.size(), end, step);
+  if (error != std::errc() || step < 0) return std::nullopt;
+  const std::string suffix(rest, end);
+  if (!suffix.empty() && suffix != kPartial && suffix != kReplaced) return std::nullopt;
+  return FolderName{step, suffix};
+}
+
+struct Folders {
+  std::map<int64_t, std::string> complete;  // by step
+  std::vector<std::string> rest;            // what unfinished or replaced saves left
+};
+StatusOr<Folders> ListFolders(const std::string& run_folder) {
+  Folders folders;
+  std::error_code error;
+  std::map<int64_t, std::string> replaced;
+  for (fs::directory_iterator entry(CheckpointsFolder(run_folder), error), end; !error && entry != end; entry.increment(error)) {
+    const std::optional<FolderName> name = ParseFolderName(entry->path().filename().string());
+    if (!name) continue;
+    const std::string path = entry->path().string();
+    if (name->suffix == kPartial || !IsComplete(path)) {
+      folders.rest.push_back(path);
+    } else {
+      (name->suffix.empty() ? folders.complete : replaced)[name->step] = path;
+    }
+  }
+  if (error && error != std::errc::no_such_file_or_directory) {
+    return absl::UnavailableError(StrCat("cannot list ", CheckpointsFolder(run_folder), ": ", error.message()));
+  }
+  for (const auto& [step, path] : replaced) {
+    if (!folders.complete.emplace(step, path).second) folders.rest.push_back(path);
+  }
+  return folders;
+}
+
+StatusOr<std::string> MarkerText(const std::string& checkpoint) {
+  WEFT_ASSIGN_OR_RETURN(const std::string index, ReadFile(IndexPath(checkpoint)));
+  return StrCat("weft checkpoint\nindex.h5 ", index.size(), " ", Sha256::Of(index), "\n");
+}
+
+}  // namespace
+
+std::string IndexPath(const std::string& checkpoint) { return StrCat(checkpoint, "/index.h5"); }
+std::string StepFolder(const std::string& run_folder, int64_t step) {
+  return StrCat(CheckpointsFolder(run_folder), "/", kStepPrefix, step);
+}
+std::string PartialFolder(const std::string& run_folder, int64_t step) {
+  return StrCat(StepFolder(run_folder, step), kPartial);
+}
+
+Status WriteMarker(const std::string& checkpoint) {
+  WEFT_ASSIGN_OR_RETURN(const std::string text, MarkerText(checkpoint));
+  return WriteFileAtomically(MarkerPath(checkpoint), text);
+}
+
+Status CheckMarker(const std::string& checkpoint) {
+  StatusOr<std::string> marker = ReadFile(MarkerPath(checkpoint));
+  if (absl::IsNotFound(marker.status())) {
+    return absl::NotFoundError(StrCat(checkpoint, " is not a complete checkpoint: it lacks the file 'complete'"));
+  }
+  if (!marker.ok()) return marker.status();
+  WEFT_ASSIGN_OR_RETURN(const std::string expected, MarkerText(checkpoint));
+  if (*marker == expected) return absl::OkStatus();
+  return DataError(IndexPath(checkpoint), ": not what the file 'complete' beside it describes; one of the two was ",
+                   "truncated or altered");
+}
+
+Status PublishCheckpoint(const std::string& run_folder, int64_t step) {
+  const std::string partial = PartialFolder(run_folder, step), place = StepFolder(run_folder, step);
+  const std::string replaced = StrCat(place, kReplaced);
+  if (IsComplete(place)) {
+    WEFT_RETURN_IF_ERROR(RemoveFolder(replaced));
+    WEFT_RETURN_IF_ERROR(RenameDurably(place, replaced));
+  } else {
+    WEFT_RETURN_IF_ERROR(RemoveFolder(place));
+  }
+  Status status = RenameDurably(partial, place);
+  if (status.ok()) status = WriteMarker(place);
+  if (status.ok()) return RemoveFolder(replaced);
+  RemoveFolder(place).IgnoreError();  // the first error says more
+  if (Exists(replaced)) RenameDurably(replaced, place).IgnoreError();
+  return status;
+}
+
+StatusOr<std::string> FindCheckpoint(const std::string& path) {
+  if (IsComplete(path)) return path;
+  if (Exists(IndexPath(path))) {
+    return absl::NotFoundError(StrCat(path, " is not a complete checkpoint: it lacks the file 'complete'"));
+  }
+  WEFT_ASSIGN_OR_RETURN(const Folders folders, ListFolders(path));
+  if (folders.complete.empty()) return absl::NotFoundError(StrCat("no complete checkpoint in ", CheckpointsFolder(path)));
+  return folders.complete.rbegin()->second;
+}
+
+Status PruneCheckpoints(const std::string& run_folder, int64_t keep) {
+  WEFT_ASSIGN_OR_RETURN(Folders folders, ListFolders(run_folder));
+  while (keep > 0 && static_cast<int64_t>(folders.complete.size()) > keep) {
+    folders.rest.push_back(folders.complete.begin()->second);
+    folders.complete.erase(folders.complete.begin());
+  }
+  for (const std::string& folder : folders.rest) WEFT_RETURN_IF_ERROR(RemoveFolder(folder));
+  return absl::OkStatus();
+}
+
+}  // namespace weft
