@@ -12,7 +12,7 @@ bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
 // Without a leading plus and the underscores between digits; nothing where the text is no decimal number.
 std::optional<std::string> PlainDecimal(std::string_view text) {
-  if (text.starts_with('+')) text.remove_prefix(1);
+  if (text.starts_with('+') && !text.starts_with("+-")) text.remove_prefix(1);
   const size_t sign = text.starts_with('-') ? 1 : 0;
   if (text.size() <= sign || !(IsDigit(text[sign]) || text[sign] == '.')) return std::nullopt;  // also inf and nan
   std::string plain;

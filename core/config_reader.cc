@@ -25,7 +25,8 @@ constexpr uintmax_t kMaxFileBytes = 1 << 20;
 constexpr size_t kMaxDepth = 32;
 constexpr int kMaxValues = 20000;
 
-// Builds the tree from events. A mistake that leaves the rest readable goes to the tree's errors; others throw, as yaml-cpp does.
+// Builds the tree from events. A mistake that leaves the rest readable goes to the tree's errors; others throw, as
+// yaml-cpp does.
 class TreeBuilder : public YAML::EventHandler {
  public:
   TreeBuilder(std::string source, bool has_lines, ConfigTree& tree)
@@ -49,7 +50,8 @@ class TreeBuilder : public YAML::EventHandler {
     node.quoted = tag == "!";
     Add(std::move(node));
   }
-  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t, YAML::EmitterStyle::value) override {
+  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t,
+                       YAML::EmitterStyle::value) override {
     Open(mark, tag, ConfigNode::Kind::kList);
   }
   void OnSequenceEnd() override { Close(); }
@@ -80,7 +82,8 @@ class TreeBuilder : public YAML::EventHandler {
 
   void Open(const YAML::Mark& mark, const std::string& tag, ConfigNode::Kind kind) {
     RefuseTag(mark, tag);
-    if (open_.size() >= kMaxDepth) throw YAML::ParserException(mark, StrCat("nested deeper than ", kMaxDepth, " levels"));
+    if (open_.size() >= kMaxDepth)
+      throw YAML::ParserException(mark, StrCat("nested deeper than ", kMaxDepth, " levels"));
     if (!open_.empty() && open_.back().node.kind == ConfigNode::Kind::kMap && !open_.back().has_key) {
       throw YAML::ParserException(mark, "expected a name as key");
     }
@@ -146,7 +149,8 @@ bool HasControlCharacters(std::string_view text) {
 }
 
 // nullopt, with an error, where the text is not YAML.
-std::optional<ConfigNode> ParseYaml(const std::string& text, const std::string& source, bool has_lines, ConfigTree& tree) {
+std::optional<ConfigNode> ParseYaml(const std::string& text, const std::string& source, bool has_lines,
+                                    ConfigTree& tree) {
   if (!IsUtf8(text)) {
     tree.Fail({source}, "is not UTF-8 text");
     return std::nullopt;

@@ -1,7 +1,8 @@
 // Reads a run's configuration: a YAML or JSON file, a DeepSpeed JSON file merged into it, and `--set a.b=c` overrides.
 //
 //   RunConfig config;
-//   WEFT_ASSIGN_OR_RETURN(const ConfigReport report, ReadConfig({.path = "tiny.yaml", .overrides = {"steps=5"}}, config));
+//   WEFT_ASSIGN_OR_RETURN(const ConfigReport report, ReadConfig({.path = "tiny.yaml", .overrides = {"steps=5"}},
+//   config));
 //
 // JSON is YAML 1.2 (yaml.org/spec/1.2.2), so one parser reads both. Every mistake of every source is reported in one
 // status, a line each: "tiny.yaml:3: optimizer.params.beta: unknown key; did you mean 'betas'?". Not goals: includes,
@@ -29,7 +30,8 @@ struct ConfigSources {
 // The sources as one tree. Errors: a file that cannot be read, or is not YAML with a section at its top.
 StatusOr<ConfigTree> ReadConfigTree(const ConfigSources& sources);
 
-// Fills `root`, any struct with VisitFields, and leaves what no source names as it was. On an error `root` is undefined.
+// Fills `root`, any struct with VisitFields, and leaves what no source names as it was. On an error `root` is
+// undefined.
 template <typename Struct>
 StatusOr<ConfigReport> ReadConfig(const ConfigSources& sources, Struct& root) {
   WEFT_ASSIGN_OR_RETURN(ConfigTree tree, ReadConfigTree(sources));

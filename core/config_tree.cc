@@ -89,7 +89,7 @@ Status AsStatus(std::vector<ConfigError> errors) {
     const std::string place = errors[i].place.ToString();
     StrAppend(&text, i > 0 ? "\n" : "", place, place.empty() ? "" : ": ", errors[i].message);
   }
-  if (errors.size() > kMaxPrintedErrors) StrAppend(&text, "\n... and ", errors.size() - kMaxPrintedErrors, " more mistakes");
+  if (errors.size() > kMaxPrintedErrors) StrAppend(&text, "\n... and ", errors.size() - kMaxPrintedErrors, " more");
   return UserError(text);
 }
 
@@ -117,7 +117,8 @@ void OverrideConfig(ConfigTree& tree, std::string_view dotted_path, ConfigNode v
     }
     if (next->IsUnset()) *next = ConfigNode{.kind = ConfigNode::Kind::kMap, .place = value.place};
     if (next->kind != ConfigNode::Kind::kMap) {
-      tree.Fail(value.place, StrCat(path, ": is ", next->Describe(), " in ", next->place.ToString(), ", not a section"));
+      tree.Fail(value.place,
+                StrCat(path, ": is ", next->Describe(), " in ", next->place.ToString(), ", not a section"));
       return;
     }
     node = next;

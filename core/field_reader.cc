@@ -12,8 +12,8 @@
 namespace weft {
 namespace {
 
-constexpr size_t kMaxSuggestedName = 64;   // bytes of a key that gets a suggestion
-constexpr size_t kMaxSuggestedKeys = 20;   // keys that get one, so that a hostile file stays cheap
+constexpr size_t kMaxSuggestedName = 64;  // bytes of a key that gets a suggestion
+constexpr size_t kMaxSuggestedKeys = 20;  // keys that get one, so that a hostile file stays cheap
 
 // --- What a scalar means ---------------------------------------------------------------------------------------------
 
@@ -178,7 +178,8 @@ void FieldReader::CloseLevel() {
 }
 
 void FieldReader::ReportUnknown(const UnknownKey& unknown) {
-  const std::string shown = unknown.name.size() > kMaxSuggestedName ? StrCat(unknown.name.substr(0, 20), "...") : unknown.name;
+  const std::string shown =
+      unknown.name.size() > kMaxSuggestedName ? StrCat(unknown.name.substr(0, 20), "...") : unknown.name;
   std::string message = StrCat(unknown.prefix, shown, ": unknown key");
   if (unknown.name.size() <= kMaxSuggestedName && tree_.errors.size() < kMaxSuggestedKeys) {
     std::string nearest = Nearest(unknown.name, unknown.known);
@@ -226,7 +227,8 @@ void FieldReader::ReadList(std::string_view name, std::vector<T>& value) {
   for (const ConfigNode& item : node->items) {
     T parsed{};
     if (!Parse(item, &parsed)) {
-      Fail(item, StrCat(name, "[", value.size(), "]"), StrCat("expected ", Expected(parsed), ", got ", item.Describe()));
+      Fail(item, StrCat(name, "[", value.size(), "]"),
+           StrCat("expected ", Expected(parsed), ", got ", item.Describe()));
     }
     value.push_back(std::move(parsed));
   }
@@ -242,10 +244,18 @@ void FieldReader::Field(std::string_view name, std::string& value, std::string_v
   if (!Parse(*node, &value)) Fail(*node, name, StrCat("expected text, got ", node->Describe()));
 }
 void FieldReader::Field(std::string_view name, std::vector<double>& value, std::string_view) { ReadList(name, value); }
-void FieldReader::Field(std::string_view name, std::vector<std::string>& value, std::string_view) { ReadList(name, value); }
-void FieldReader::Field(std::string_view name, std::optional<int64_t>& value, std::string_view) { ReadOptional(name, value); }
-void FieldReader::Field(std::string_view name, std::optional<double>& value, std::string_view) { ReadOptional(name, value); }
-void FieldReader::Field(std::string_view name, std::optional<bool>& value, std::string_view) { ReadOptional(name, value); }
+void FieldReader::Field(std::string_view name, std::vector<std::string>& value, std::string_view) {
+  ReadList(name, value);
+}
+void FieldReader::Field(std::string_view name, std::optional<int64_t>& value, std::string_view) {
+  ReadOptional(name, value);
+}
+void FieldReader::Field(std::string_view name, std::optional<double>& value, std::string_view) {
+  ReadOptional(name, value);
+}
+void FieldReader::Field(std::string_view name, std::optional<bool>& value, std::string_view) {
+  ReadOptional(name, value);
+}
 void FieldReader::Field(std::string_view name, std::optional<std::string>& value, std::string_view) {
   ReadOptional(name, value);
 }
@@ -283,7 +293,8 @@ void FieldReader::Fixed(std::string_view name, std::string_view value, std::stri
   if (node == nullptr || node->IsUnset()) return;
   double number, wanted;
   const bool same_number = Parse(*node, &number) && ParseNumber(value, &wanted) && number == wanted;
-  if (same_number || (node->kind == ConfigNode::Kind::kScalar && absl::EqualsIgnoreCase(node->text, ToAbsl(value)))) return;
+  if (same_number || (node->kind == ConfigNode::Kind::kScalar && absl::EqualsIgnoreCase(node->text, ToAbsl(value))))
+    return;
   Fail(*node, name, StrCat("only ", value, " can be honoured, got ", node->Describe(), ": ", why));
 }
 

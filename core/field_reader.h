@@ -69,7 +69,7 @@ class FieldReader : public FieldVisitor {
     ConfigPlace place;
     std::string prefix;
     std::string name;
-    std::vector<std::string> known;   // as in Level
+    std::vector<std::string> known;  // as in Level
     std::vector<std::string> fields;
   };
 

@@ -30,8 +30,8 @@ class FieldVisitor {
   virtual void Field(std::string_view name, std::string& value, std::string_view help) = 0;
   virtual void Field(std::string_view name, std::vector<double>& value, std::string_view help) = 0;
   virtual void Field(std::string_view name, std::vector<std::string>& value, std::string_view help) = 0;
-  // An absent key leaves every kind of value as it was. DeepSpeed's "auto" and null mean absent too, but make an optional
-  // nullopt; only a std::string keeps "auto" as a value of its own.
+  // An absent key leaves every kind of value as it was. DeepSpeed's "auto" and null mean absent too, but make an
+  // optional nullopt; only a std::string keeps "auto" as a value of its own.
   virtual void Field(std::string_view name, std::optional<int64_t>& value, std::string_view help) = 0;
   virtual void Field(std::string_view name, std::optional<double>& value, std::string_view help) = 0;
   virtual void Field(std::string_view name, std::optional<bool>& value, std::string_view help) = 0;
@@ -40,8 +40,8 @@ class FieldVisitor {
   // `alias` is another name of the field or section `name`, which follows; giving both is an error.
   virtual void Alias(std::string_view alias, std::string_view name) = 0;
 
-  // An enum by its names, which are listed in the error when none fits; upper and lower case are alike. `Enum` is any enum class whose values are
-  // 0..n-1 in the order of `names`.
+  // An enum by its names, which are listed in the error when none fits; upper and lower case are alike. `Enum` is any
+  // enum class whose values are 0..n-1 in the order of `names`.
   template <typename Enum>
   void Choice(std::string_view name, Enum& value, const std::vector<std::string_view>& names, std::string_view help) {
     int index = static_cast<int>(value);
@@ -67,8 +67,8 @@ class FieldVisitor {
 
   // A key that DeepSpeed files hold and that changes nothing here: accepted, and named in one line at start.
   virtual void Ignored(std::string_view name, std::string_view why) = 0;
-  // A key that asks for something weft cannot honour: an error whenever it is present and not off. Off are false, null, 0,
-  // "none", "auto", a section that says `enabled: false`, and a section or list that holds nothing but what is off.
+  // A key that asks for something weft cannot honour: an error whenever it is present and not off. Off are false, null,
+  // 0, "none", "auto", a section that says `enabled: false`, and a section or list that holds nothing but what is off.
   virtual void Refused(std::string_view name, std::string_view why) = 0;
   // A key that weft takes with one value only, in YAML ("true", "1", "fp32"): an error when another one is given.
   virtual void Fixed(std::string_view name, std::string_view value, std::string_view why) = 0;

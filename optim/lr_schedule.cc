@@ -39,8 +39,9 @@ template <typename T>
 void Resolve(std::string_view name, std::optional<T>& value, T otherwise, T low, T high, const SchedulerFailure& fail) {
   if (!value.has_value()) value = otherwise;
   if (*value >= low && *value <= high) return;
-  fail(name, high < std::numeric_limits<T>::max() ? StrCat("expected a number from ", low, " to ", high, ", got ", *value)
-                                                  : StrCat("expected at least ", low, ", got ", *value));
+  fail(name, high < std::numeric_limits<T>::max()
+                 ? StrCat("expected a number from ", low, " to ", high, ", got ", *value)
+                 : StrCat("expected at least ", low, ", got ", *value));
 }
 
 constexpr int64_t kAnyCount = std::numeric_limits<int64_t>::max();
@@ -50,7 +51,8 @@ void ResolveOurs(SchedulerConfig& config, double lr, int64_t steps, const Schedu
   SchedulerParams& p = config.params;
   Resolve("warmup_steps", p.warmup_steps, int64_t{0}, int64_t{0}, kAnyCount, fail);
   if (config.type == SchedulerType::kConstant) return;
-  Resolve("total_num_steps", p.total_num_steps, std::max(steps, *p.warmup_steps), int64_t{1}, kAnyCount, fail);
+  Resolve("total_num_steps", p.total_num_steps, std::max({steps, *p.warmup_steps, int64_t{1}}), int64_t{1}, kAnyCount,
+          fail);
   Resolve("min_lr", p.min_lr, 0.0, 0.0, lr, fail);
   if (*p.warmup_steps > *p.total_num_steps) {
     fail("warmup_steps", StrCat(*p.warmup_steps, " is more than total_num_steps, ", *p.total_num_steps));
@@ -65,7 +67,7 @@ void ResolveWarmup(SchedulerConfig& config, double lr, int64_t steps, const Sche
     fail("warmup_type", StrCat("expected log or linear, got '", *p.warmup_type, "'"));
   }
   if (config.type != SchedulerType::kWarmupLr) {
-    Resolve("total_num_steps", p.total_num_steps, steps, int64_t{1}, kAnyCount, fail);
+    Resolve("total_num_steps", p.total_num_steps, std::max<int64_t>(steps, 1), int64_t{1}, kAnyCount, fail);
   }
   if (config.type == SchedulerType::kWarmupCosineLr) {
     Resolve("warmup_min_ratio", p.warmup_min_ratio, 0.0, 0.0, 1.0, fail);
@@ -85,11 +87,13 @@ void ResolveOneCycle(SchedulerParams& p, const SchedulerFailure& fail) {
   Resolve("cycle_first_step_size", p.cycle_first_step_size, int64_t{2000}, int64_t{1}, kAnyCount, fail);
   Resolve("cycle_second_step_size", p.cycle_second_step_size, *p.cycle_first_step_size, int64_t{0}, kAnyCount, fail);
   Resolve("cycle_first_stair_count", p.cycle_first_stair_count, int64_t{0}, int64_t{0}, kAnyCount, fail);
-  Resolve("cycle_second_stair_count", p.cycle_second_stair_count, *p.cycle_first_stair_count, int64_t{0}, kAnyCount, fail);
+  Resolve("cycle_second_stair_count", p.cycle_second_stair_count, *p.cycle_first_stair_count, int64_t{0}, kAnyCount,
+          fail);
   Resolve("decay_step_size", p.decay_step_size, int64_t{0}, int64_t{0}, kAnyCount, fail);
   Resolve("decay_lr_rate", p.decay_lr_rate, 0.0, 0.0, kAnyRate, fail);
   if (p.cycle_momentum.value_or(true)) {
-    fail("cycle_momentum", "is true unless written otherwise, and weft does not cycle beta1; write cycle_momentum: false");
+    fail("cycle_momentum",
+         "is true unless written otherwise, and weft does not cycle beta1; write cycle_momentum: false");
   }
 }
 
@@ -109,7 +113,8 @@ double OurRate(const SchedulerConfig& config, double lr, int64_t step) {
   if (config.type == SchedulerType::kConstant) return lr;
   if (step >= *p.total_num_steps) return *p.min_lr;
   const double progress = (static_cast<double>(step) - warmup) / (static_cast<double>(*p.total_num_steps) - warmup);
-  const double height = config.type == SchedulerType::kLinear ? 1 - progress : (1 + std::cos(std::numbers::pi * progress)) / 2;
+  const double height =
+      config.type == SchedulerType::kLinear ? 1 - progress : (1 + std::cos(std::numbers::pi * progress)) / 2;
   return *p.min_lr + (lr - *p.min_lr) * height;
 }
 

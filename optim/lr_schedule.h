@@ -2,9 +2,10 @@
 // schedulers, step for step.
 //
 // With W warm-up steps of T in all and steps counting from 1, ours are: lr s / W up to step W; then lr (constant), a
-// straight line (linear) or half a cosine wave (cosine; Loshchilov and Hutter, "SGDR", 2017) from lr at step W to min_lr
-// at step T and after. DeepSpeed's follow deepspeed/runtime/lr_schedules.py: its scheduler advances once after each step,
-// from -1, so step s uses its iteration s - 2; hence its warm-ups run the first two steps at the lowest rate.
+// straight line (linear) or half a cosine wave (cosine; Loshchilov and Hutter, "SGDR", 2017) from lr at step W to
+// min_lr at step T and after. DeepSpeed's follow deepspeed/runtime/lr_schedules.py: its scheduler advances once after
+// each step, from -1, so step s uses its iteration s - 2; hence its warm-ups run the first two steps at the lowest
+// rate.
 #pragma once
 
 #include <cstdint>
@@ -69,7 +70,8 @@ struct SchedulerParams {
     f("cycle_first_step_size", cycle_first_step_size, "OneCycle: steps of the rising half; default 2000");
     f("cycle_second_step_size", cycle_second_step_size, "OneCycle: steps of the falling half; default: as the first");
     f("cycle_first_stair_count", cycle_first_stair_count, "OneCycle: stairs of the rising half; 0: a straight line");
-    f("cycle_second_stair_count", cycle_second_stair_count, "OneCycle: stairs of the falling half; default: as the first");
+    f("cycle_second_stair_count", cycle_second_stair_count,
+      "OneCycle: stairs of the falling half; default: as the first");
     f("decay_step_size", decay_step_size, "OneCycle: steps between decays after the cycle; 0: no decay");
     f("cycle_momentum", cycle_momentum, "OneCycle: must be written as false; weft does not cycle beta1");
     f("lr_range_test_min_lr", lr_range_test_min_lr, "LRRangeTest: learning rate of the first step; default 1e-3");

@@ -1,6 +1,7 @@
 // The optimizer section, by DeepSpeed's names: optimizer {type, params {lr, betas, eps, weight_decay}}.
 //
-// DeepSpeed's "Adam" is AdamW unless adam_w_mode is false (its engine sets adam_w_mode to true), so both names mean AdamW.
+// DeepSpeed's "Adam" is AdamW unless adam_w_mode is false (its engine sets adam_w_mode to true), so both names mean
+// AdamW.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +21,8 @@ struct OptimizerParams {
     v.Field("lr", lr, "peak learning rate; the scheduler scales it");
     v.Field("betas", betas, "decay rates of the first and the second moment");
     v.Field("eps", eps, "added to the root of the second moment");
-    v.Field("weight_decay", weight_decay, "decoupled weight decay per unit of learning rate; norms and biases have none");
+    v.Field("weight_decay", weight_decay,
+            "decoupled weight decay per unit of learning rate; norms and biases have none");
     v.Fixed("bias_correction", "true", "moments are always corrected for their zero start");
     v.Fixed("adam_w_mode", "true", "weight decay is always decoupled");
     v.Refused("max_grad_norm", "write gradient_clipping, at the top");

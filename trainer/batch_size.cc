@@ -26,7 +26,8 @@ BatchSize Derive(BatchSize b, int64_t dp) {
   } else if (micro && !train) {
     if (!accumulation) accumulation = 1;
     int64_t replica, all;
-    if (!__builtin_mul_overflow(*micro, *accumulation, &replica) && !__builtin_mul_overflow(replica, dp, &all)) train = all;
+    if (!__builtin_mul_overflow(*micro, *accumulation, &replica) && !__builtin_mul_overflow(replica, dp, &all))
+      train = all;
   }
   return b;
 }
@@ -54,9 +55,9 @@ StatusOr<BatchSize> ResolveBatchSize(const BatchSize& given, int64_t dp) {
     return StrCat(*value, as_given ? "" : " (derived)");
   };
   return UserError(kTrain, ": ", *whole.train_batch_size, " is not ", kMicro, " ",
-                   shown(whole.train_micro_batch_size_per_gpu, given.train_micro_batch_size_per_gpu), " * ", kAccumulation, " ",
-                   shown(whole.gradient_accumulation_steps, given.gradient_accumulation_steps), " * ", dp,
-                   " data-parallel replicas");
+                   shown(whole.train_micro_batch_size_per_gpu, given.train_micro_batch_size_per_gpu), " * ",
+                   kAccumulation, " ", shown(whole.gradient_accumulation_steps, given.gradient_accumulation_steps),
+                   " * ", dp, " data-parallel replicas");
 }
 
 }  // namespace weft

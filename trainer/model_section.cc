@@ -10,7 +10,8 @@ void CheckRopeScaling(const RopeScalingSection& rope, const ModelFailure& fail) 
   };
   if (rope.rope_type != RopeType::kDefault) {
     need("factor", rope.factor.has_value(), "other than default");
-    if (rope.factor.value_or(1) < 1) fail("model.rope_scaling.factor", StrCat("expected at least 1, got ", *rope.factor));
+    if (rope.factor.value_or(1) < 1)
+      fail("model.rope_scaling.factor", StrCat("expected at least 1, got ", *rope.factor));
   }
   if (rope.rope_type == RopeType::kLlama3) {
     need("low_freq_factor", rope.low_freq_factor.has_value(), "llama3");
@@ -35,7 +36,8 @@ void CheckSizes(const ModelSection& model, const ModelFailure& fail) {
   };
   in_range("rms_norm_eps", model.rms_norm_eps > 0, "a positive number", model.rms_norm_eps);
   in_range("rope_theta", model.rope_theta > 0, "a positive number", model.rope_theta);
-  in_range("max_position_embeddings", model.max_position_embeddings > 0, "a positive number", model.max_position_embeddings);
+  in_range("max_position_embeddings", model.max_position_embeddings > 0, "a positive number",
+           model.max_position_embeddings);
   in_range("initializer_range", model.initializer_range > 0, "a positive number", model.initializer_range);
 }
 
@@ -60,8 +62,8 @@ void ResolveHeads(ModelSection& model, const ModelFailure& fail) {
   }
 }
 
-// Hugging Face's Qwen2 has biases on q, k and v whatever its config says; attention_bias elsewhere adds one on the output
-// projection too, which is not built.
+// Hugging Face's Qwen2 has biases on q, k and v whatever its config says; attention_bias elsewhere adds one on the
+// output projection too, which is not built.
 void ResolveAttentionBias(ModelSection& model, const ModelFailure& fail) {
   const bool has_bias = model.model_type == ModelType::kQwen2;
   if (model.attention_bias.value_or(has_bias) != has_bias) {
@@ -75,8 +77,9 @@ void ResolveAttentionBias(ModelSection& model, const ModelFailure& fail) {
 void CheckSlidingWindow(const ModelSection& model, int64_t sequence_length, const ModelFailure& fail) {
   const bool is_used = model.use_sliding_window.value_or(model.model_type == ModelType::kMistral);
   if (is_used && model.sliding_window.has_value() && *model.sliding_window < sequence_length) {
-    fail("model.sliding_window", StrCat("cannot be honoured: ", *model.sliding_window, " is less than data.sequence_length, ",
-                                        sequence_length, ", and attention here has no window"));
+    fail("model.sliding_window",
+         StrCat("cannot be honoured: ", *model.sliding_window, " is less than data.sequence_length, ", sequence_length,
+                ", and attention here has no window"));
   }
 }
 
@@ -84,10 +87,12 @@ void CheckSlidingWindow(const ModelSection& model, int64_t sequence_length, cons
 
 void RopeScalingSection::VisitFields(FieldVisitor& v) {
   v.Alias("type", "rope_type");
-  v.Choice("rope_type", rope_type, {"default", "linear", "llama3", "yarn"}, "how positions beyond the trained ones are scaled");
+  v.Choice("rope_type", rope_type, {"default", "linear", "llama3", "yarn"},
+           "how positions beyond the trained ones are scaled");
   v.Field("factor", factor, "how many times longer than trained");
   v.Field("original_max_position_embeddings", original_max_position_embeddings, "trained length in tokens");
-  v.Field("low_freq_factor", low_freq_factor, "llama3: waves longer than the trained length over this are scaled fully");
+  v.Field("low_freq_factor", low_freq_factor,
+          "llama3: waves longer than the trained length over this are scaled fully");
   v.Field("high_freq_factor", high_freq_factor, "llama3: waves shorter than the trained length over this are kept");
   v.Field("attention_factor", attention_factor, "yarn: factor of the attention logits' temperature");
   v.Field("beta_fast", beta_fast, "yarn: rotations over the trained length above which a wave is kept; default 32");
@@ -98,7 +103,8 @@ void RopeScalingSection::VisitFields(FieldVisitor& v) {
 }
 
 void ModelSection::VisitFields(FieldVisitor& v) {
-  v.Field("path", path, "folder in Hugging Face layout to start from; without it the shape below is trained from scratch");
+  v.Field("path", path,
+          "folder in Hugging Face layout to start from; without it the shape below is trained from scratch");
   v.Choice("model_type", model_type, {"llama", "qwen2", "qwen3", "mistral"}, "the family");
   v.Field("vocab_size", vocab_size, "rows of the embedding");
   v.Field("hidden_size", hidden_size, "width of the residual stream");
@@ -112,25 +118,31 @@ void ModelSection::VisitFields(FieldVisitor& v) {
   v.Section("rope_scaling", rope_scaling, "scaling of rotary positions");
   v.Field("max_position_embeddings", max_position_embeddings, "longest context in tokens, as written to config.json");
   v.Field("tie_word_embeddings", tie_word_embeddings, "the head's weights are the embedding's");
-  v.Field("attention_bias", attention_bias, "biases of the query, key and value projections: those of qwen2, and of no other");
+  v.Field("attention_bias", attention_bias,
+          "biases of the query, key and value projections: those of qwen2, and of no other");
   v.Field("initializer_range", initializer_range, "standard deviation of new weights");
-  v.Field("sliding_window", sliding_window, "window of attention in tokens; honoured where it is no shorter than a sequence");
+  v.Field("sliding_window", sliding_window,
+          "window of attention in tokens; honoured where it is no shorter than a sequence");
   v.Field("use_sliding_window", use_sliding_window, "whether sliding_window counts; default: in mistral alone");
   v.Fixed("hidden_act", "silu", "the feed-forward layer is SwiGLU");
   v.Fixed("mlp_bias", "false", "the feed-forward layer has no biases");
   v.Fixed("attention_dropout", "0", "there is no dropout");
   v.Fixed("pretraining_tp", "1", "it asks for a slower sum in another order");
+  v.Fixed("use_mrope", "false", "positions have one dimension");
   v.Refused("quantization_config", "weights that are quantised already cannot be trained");
-  for (const std::string_view name : {"architectures", "bos_token_id", "eos_token_id", "pad_token_id", "torch_dtype", "dtype",
-                                      "transformers_version", "use_cache", "max_window_layers", "_name_or_path"}) {
+  for (const std::string_view name :
+       {"architectures", "bos_token_id", "eos_token_id", "pad_token_id", "torch_dtype", "dtype", "transformers_version",
+        "use_cache", "max_window_layers", "_name_or_path"}) {
     v.Ignored(name, "Hugging Face's, and not about the shape");
   }
 }
 
-void ResolveModelSection(ModelSection& model, const ConfigReport& report, int64_t sequence_length, const ModelFailure& fail) {
+void ResolveModelSection(ModelSection& model, const ConfigReport& report, int64_t sequence_length,
+                         const ModelFailure& fail) {
   if (!model.path.empty()) {
     const std::string prefix = "model.";
-    for (auto it = report.places.lower_bound(prefix); it != report.places.end() && it->first.starts_with(prefix); ++it) {
+    for (auto it = report.places.lower_bound(prefix); it != report.places.end() && it->first.starts_with(prefix);
+         ++it) {
       if (it->first != "model.path") fail(it->first, "does not go with model.path, whose config.json has the shape");
     }
     return;

@@ -36,11 +36,11 @@ struct ModelSection {
   std::string path;  // empty: a new model of the shape below
 
   ModelType model_type = ModelType::kLlama;
-  int64_t vocab_size = 0;           // V
-  int64_t hidden_size = 0;          // D
-  int64_t intermediate_size = 0;    // F
-  int64_t num_hidden_layers = 0;    // L
-  int64_t num_attention_heads = 0;  // H
+  int64_t vocab_size = 0;                      // V
+  int64_t hidden_size = 0;                     // D
+  int64_t intermediate_size = 0;               // F
+  int64_t num_hidden_layers = 0;               // L
+  int64_t num_attention_heads = 0;             // H
   std::optional<int64_t> num_key_value_heads;  // K; H once resolved, where absent
   std::optional<int64_t> head_dim;             // Q; D / H once resolved, where absent (qwen3: 128)
   double rms_norm_eps = 1e-6;

@@ -56,14 +56,15 @@ void CheckTop(const RunConfig& c, Checker& check) {
   if (c.checkpoint.resume.empty()) check.Fail("checkpoint.resume", "expected auto, never or a path, got nothing");
   check.Require(c.eval.every >= 0, "eval.every", "0 or more", c.eval.every);
   check.Require(c.eval.batches >= 0, "eval.batches", "0 or more", c.eval.batches);
-  check.Require(c.zero_optimization.stage >= 0 && c.zero_optimization.stage <= 3, "zero_optimization.stage", "0, 1, 2 or 3",
-                c.zero_optimization.stage);
+  check.Require(c.zero_optimization.stage >= 0 && c.zero_optimization.stage <= 3, "zero_optimization.stage",
+                "0, 1, 2 or 3", c.zero_optimization.stage);
 }
 
 void CheckOptimizer(const OptimizerParams& p, Checker& check) {
   const std::string prefix = "optimizer.params.";
   if (check.report().autos.contains(prefix + "lr")) {
-    check.Fail(prefix + "lr", "auto asks for a value from elsewhere, and none is there; give it in CONFIG or with --set");
+    check.Fail(prefix + "lr",
+               "auto asks for a value from elsewhere, and none is there; give it in CONFIG or with --set");
   }
   check.Require(p.lr > 0, prefix + "lr", "a positive number", p.lr);
   check.Require(p.betas.size() == 2, prefix + "betas", "two numbers", StrCat(p.betas.size()));
@@ -72,13 +73,15 @@ void CheckOptimizer(const OptimizerParams& p, Checker& check) {
   check.Require(p.weight_decay >= 0, prefix + "weight_decay", "0 or more", p.weight_decay);
 }
 
-// DeepSpeed's "auto" is what Hugging Face's Trainer fills in; this does the same for the keys where it follows from ours.
+// DeepSpeed's "auto" is what Hugging Face's Trainer fills in; this does the same for the keys where it follows from
+// ours.
 void ResolveSchedule(RunConfig& c, Checker& check) {
   const double lr = c.optimizer.params.lr;
   const std::string prefix = "scheduler.params.";
   if (check.report().autos.contains(prefix + "warmup_max_lr")) c.scheduler.params.warmup_max_lr = lr;
   if (check.report().autos.contains(prefix + "warmup_steps")) {
-    check.Fail(prefix + "warmup_num_steps", "auto asks for a value from elsewhere, and none is there; give it in CONFIG or with --set");
+    check.Fail(prefix + "warmup_num_steps",
+               "auto asks for a value from elsewhere, and none is there; give it in CONFIG or with --set");
   }
   ResolveScheduler(c.scheduler, lr, c.steps, [&](std::string_view param, std::string_view message) {
     check.Fail(StrCat(prefix, param), message);
@@ -179,7 +182,8 @@ StatusOr<ConfigReport> ReadRunConfig(const ConfigSources& sources, int64_t world
   WEFT_ASSIGN_OR_RETURN(ConfigReport report, ReadConfig(sources, config));
   WEFT_RETURN_IF_ERROR(ResolveRunConfig(config, world_size, report));
   if (!sources.deepspeed_path.empty() && !report.Has("gradient_clipping")) {
-    report.notices.push_back(StrCat(sources.deepspeed_path, ": gradient_clipping: not given; ", config.gradient_clipping,
+    report.notices.push_back(StrCat(sources.deepspeed_path, ": gradient_clipping: not given; ",
+                                    config.gradient_clipping,
                                     " is taken, as DeepSpeed does since June 2026 (0.0, no clipping, before)"));
   }
   return report;
@@ -193,9 +197,10 @@ Status RefuseUnbuilt(const RunConfig& c, const ConfigReport& report) {
   refuse(c.parallel.pp != 1, "parallel.pp", "1");
   refuse(c.parallel.tp != 1, "parallel.tp", "1");
   refuse(c.zero_optimization.stage != 0, "zero_optimization.stage", "0");
-  refuse(c.zero_optimization.offload_optimizer.device != OffloadDevice::kNone, "zero_optimization.offload_optimizer.device",
+  refuse(c.zero_optimization.offload_optimizer.device != OffloadDevice::kNone,
+         "zero_optimization.offload_optimizer.device", "none");
+  refuse(c.zero_optimization.offload_param.device != OffloadDevice::kNone, "zero_optimization.offload_param.device",
          "none");
-  refuse(c.zero_optimization.offload_param.device != OffloadDevice::kNone, "zero_optimization.offload_param.device", "none");
   refuse(c.precision == Precision::kFp16 || c.precision == Precision::kFp8,
          c.fp16.enabled.value_or(false) ? "fp16.enabled" : "precision",
          c.fp16.enabled.value_or(false) ? "false, and precision: bf16 or f32" : "bf16 or f32");

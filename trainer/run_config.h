@@ -93,7 +93,7 @@ struct ActivationCheckpointingSection {
 struct RunConfig {
   std::string output;  // the run's folder
   int64_t seed = 42;
-  int64_t steps = 0;   // the total; steps count from 1
+  int64_t steps = 0;  // the total; steps count from 1
   DeviceChoice device = DeviceChoice::kAuto;
   Precision precision = Precision::kF32;
   int64_t threads = 0;  // of one rank's CPU kernels; 0: the cores of this host divided among its ranks

@@ -18,14 +18,18 @@ void RefuseAll(FieldVisitor& v, std::initializer_list<std::string_view> names, s
 void VisitRestOfDeepSpeed(FieldVisitor& v) {
   v.Fixed("gradient_allreduce_op", "mean", "gradients are means over all tokens of the batch");
   v.Fixed("sequence_parallel_size", "1", "sequence parallelism is not built");
-  IgnoreAll(v, {"prescale_gradients", "gradient_predivide_factor", "communication_data_type",
-                "seq_parallel_communication_data_type", "disable_allgather", "managed_gradient_accumulation"},
+  IgnoreAll(v,
+            {"prescale_gradients", "gradient_predivide_factor", "communication_data_type",
+             "seq_parallel_communication_data_type", "disable_allgather", "managed_gradient_accumulation"},
             "gradients are summed in f32 and divided by the number of tokens once");
-  IgnoreAll(v, {"wall_clock_breakdown", "memory_breakdown", "dump_state", "flops_profiler", "comms_logger", "log_level"},
+  IgnoreAll(v,
+            {"wall_clock_breakdown", "memory_breakdown", "dump_state", "flops_profiler", "comms_logger", "log_level"},
             "times and memory are in metrics.jsonl");
-  IgnoreAll(v, {"tensorboard", "csv_monitor", "wandb", "comet"}, "metrics go to metrics.jsonl in the run's folder alone");
-  IgnoreAll(v, {"zero_allow_untested_optimizer", "zero_force_ds_cpu_optimizer", "graph_harvesting", "compile", "aio", "nebula",
-                "datastates", "autotuning", "hybrid_engine", "use_data_before_expert_parallelism"},
+  IgnoreAll(v, {"tensorboard", "csv_monitor", "wandb", "comet"},
+            "metrics go to metrics.jsonl in the run's folder alone");
+  IgnoreAll(v,
+            {"zero_allow_untested_optimizer", "zero_force_ds_cpu_optimizer", "graph_harvesting", "compile", "aio",
+             "nebula", "datastates", "autotuning", "hybrid_engine", "use_data_before_expert_parallelism"},
             "it configures DeepSpeed's own machinery, not what is trained");
   v.Ignored("dataloader_drop_last", "every batch is full");
   v.Ignored("vocabulary_size", "model.vocab_size is the one that counts");
@@ -34,8 +38,9 @@ void VisitRestOfDeepSpeed(FieldVisitor& v) {
   RefuseAll(v, {"amp", "torch_autocast"}, "write precision");
   v.Refused("sparse_gradients", "gradients are dense");
   v.Refused("elasticity", "write the batch sizes");
-  RefuseAll(v, {"compression_training", "weight_quantization", "progressive_layer_drop", "curriculum_learning",
-                "data_efficiency", "eigenvalue", "sparse_attention"},
+  RefuseAll(v,
+            {"compression_training", "weight_quantization", "progressive_layer_drop", "curriculum_learning",
+             "data_efficiency", "eigenvalue", "sparse_attention"},
             "it changes what is trained, and is not built; take the section out to train without it");
 }
 
@@ -63,8 +68,9 @@ void OffloadSection::VisitFields(FieldVisitor& v) {
   v.Choice("device", device, {"none", "cpu", "nvme"}, "where the shards live between uses");
   v.Fixed("ratio", "1", "all or nothing is offloaded");
   v.Refused("super_offload", "it is not built");
-  IgnoreAll(v, {"nvme_path", "pin_memory", "buffer_count", "buffer_size", "max_in_cpu", "pipeline", "pipeline_read",
-                "pipeline_write", "fast_init", "cpuadam_cores_perc"},
+  IgnoreAll(v,
+            {"nvme_path", "pin_memory", "buffer_count", "buffer_size", "max_in_cpu", "pipeline", "pipeline_read",
+             "pipeline_write", "fast_init", "cpuadam_cores_perc"},
             "buffers and threads of offloading are sized here");
 }
 
@@ -74,33 +80,52 @@ void ZeroSection::VisitFields(FieldVisitor& v) {
   v.Section("offload_param", offload_param, "weights outside the GPU");
   v.Field("cpu_offload", cpu_offload, "old spelling of offload_optimizer.device: cpu");
   v.Field("cpu_offload_param", cpu_offload_param, "old spelling of offload_param.device: cpu");
-  for (const std::string_view name : {"prefetch_bucket_size", "param_persistence_threshold", "model_persistence_threshold",
-                                      "max_live_parameters", "max_reuse_distance", "gather_16bit_weights_on_model_save",
-                                      "module_granularity_threshold", "use_all_reduce_for_fetch_params",
-                                      "allgather_sequential"}) {
+  for (const std::string_view name :
+       {"prefetch_bucket_size", "param_persistence_threshold", "model_persistence_threshold", "max_live_parameters",
+        "max_reuse_distance", "gather_16bit_weights_on_model_save", "module_granularity_threshold",
+        "use_all_reduce_for_fetch_params", "allgather_sequential"}) {
     const std::string with_prefix = StrCat("stage3_", name);
     v.Alias(name, with_prefix);
     v.Ignored(with_prefix, "gathering and releasing follow a fixed plan; `weft export` writes whole weights");
   }
   v.Alias("stage3_gather_fp16_weights_on_model_save", "gather_fp16_weights_on_model_save");
-  IgnoreAll(v, {"gather_fp16_weights_on_model_save", "contiguous_gradients", "reduce_scatter", "reduce_bucket_size",
-                "allgather_bucket_size", "use_multi_rank_bucket_allreduce", "allgather_partitions", "overlap_comm",
-                "sub_group_size", "load_from_fp32_weights", "ignore_unused_parameters", "memory_efficient_linear",
-                "override_module_apply", "round_robin_gradients", "elastic_checkpoint", "pipeline_loading_checkpoint",
-                "log_trace_cache_warnings", "enable_sanity_checks", "save_muon_momentum_buffer_in_memory", "leaf_module",
-                "cpu_offload_use_pin_memory", "mics_hierarchical_params_gather"},
+  IgnoreAll(v,
+            {"gather_fp16_weights_on_model_save",
+             "contiguous_gradients",
+             "reduce_scatter",
+             "reduce_bucket_size",
+             "allgather_bucket_size",
+             "use_multi_rank_bucket_allreduce",
+             "allgather_partitions",
+             "overlap_comm",
+             "sub_group_size",
+             "load_from_fp32_weights",
+             "ignore_unused_parameters",
+             "memory_efficient_linear",
+             "override_module_apply",
+             "round_robin_gradients",
+             "elastic_checkpoint",
+             "pipeline_loading_checkpoint",
+             "log_trace_cache_warnings",
+             "enable_sanity_checks",
+             "save_muon_momentum_buffer_in_memory",
+             "leaf_module",
+             "cpu_offload_use_pin_memory",
+             "mics_hierarchical_params_gather"},
             "buffers, buckets and overlap are laid out here");
   v.Fixed("zero_hpz_partition_size", "1", "secondary shards (ZeRO++) are not built");
   v.Fixed("mics_shard_size", "-1", "MiCS is not built");
-  RefuseAll(v, {"zero_quantized_weights", "zero_quantized_nontrainable_weights", "zero_quantized_gradients",
-                "zeropp_loco_param", "zenflow", "legacy_stage1"},
+  RefuseAll(v,
+            {"zero_quantized_weights", "zero_quantized_nontrainable_weights", "zero_quantized_gradients",
+             "zeropp_loco_param", "zenflow", "legacy_stage1"},
             "it changes the numbers, and is not built");
 }
 
 void CheckpointSection::VisitFields(FieldVisitor& v) {
   v.Field("every", every, "steps between checkpoints; 0: at the end only");
   v.Field("keep", keep, "newest complete checkpoints that stay; 0: all");
-  v.Field("resume", resume, "auto: what output holds, if its config agrees; never; or the path of a run or a checkpoint");
+  v.Field("resume", resume,
+          "auto: what output holds, if its config agrees; never; or the path of a run or a checkpoint");
   IgnoreAll(v, {"tag_validation", "parallel_write", "checkpoint_serialization", "writer"},
             "checkpoints have one format, and one writer a rank");
   RefuseAll(v, {"load_universal", "use_node_local_storage"}, "checkpoints are weft's own, in the run's folder");
@@ -117,7 +142,8 @@ void LoggingSection::VisitFields(FieldVisitor& v) {
 
 void Bf16Section::VisitFields(FieldVisitor& v) {
   v.Field("enabled", enabled, "DeepSpeed's spelling of precision: bf16");
-  IgnoreAll(v, {"immediate_grad_update", "check_grad_overflow"}, "gradients accumulate in f32, and their norm is always checked");
+  IgnoreAll(v, {"immediate_grad_update", "check_grad_overflow"},
+            "gradients accumulate in f32, and their norm is always checked");
   RefuseAll(v, {"bf16_master_weights_and_grads", "bf16_optimizer_states"}, "masters, gradients and moments are f32");
 }
 
@@ -135,8 +161,9 @@ void Fp16Section::VisitFields(FieldVisitor& v) {
 
 void ActivationCheckpointingSection::VisitFields(FieldVisitor& v) {
   v.Refused("cpu_checkpointing", "recomputed blocks keep their inputs on the device");
-  IgnoreAll(v, {"partition_activations", "number_checkpoints", "contiguous_memory_optimization",
-                "synchronize_checkpoint_boundary", "profile"},
+  IgnoreAll(v,
+            {"partition_activations", "number_checkpoints", "contiguous_memory_optimization",
+             "synchronize_checkpoint_boundary", "profile"},
             "recompute: block keeps the input of every block");
 }
 
@@ -150,7 +177,8 @@ void RunConfig::VisitFields(FieldVisitor& v) {
   v.Section("model", model, "the model, by the names of Hugging Face's config.json");
   v.Section("data", data, "what it is trained on");
   v.Field("train_batch_size", train_batch_size, "sequences a step, over all ranks");
-  v.Field("train_micro_batch_size_per_gpu", train_micro_batch_size_per_gpu, "sequences of one forward and backward on a replica");
+  v.Field("train_micro_batch_size_per_gpu", train_micro_batch_size_per_gpu,
+          "sequences of one forward and backward on a replica");
   v.Field("gradient_accumulation_steps", gradient_accumulation_steps, "forwards and backwards a step on a replica");
   v.Section("optimizer", optimizer, "the optimizer");
   v.Section("scheduler", scheduler, "the learning rate over the steps");
@@ -164,7 +192,8 @@ void RunConfig::VisitFields(FieldVisitor& v) {
   v.Alias("bfloat16", "bf16");
   v.Section("bf16", bf16, "DeepSpeed's section for precision: bf16");
   v.Section("fp16", fp16, "DeepSpeed's section for precision: fp16");
-  v.Section("activation_checkpointing", activation_checkpointing, "DeepSpeed's section; its presence means recompute: block");
+  v.Section("activation_checkpointing", activation_checkpointing,
+            "DeepSpeed's section; its presence means recompute: block");
   v.Field("steps_per_print", steps_per_print, "DeepSpeed's spelling of logging.every");
   DataTypesSection data_types;
   v.Section("data_types", data_types, "DeepSpeed's section of accumulation types");
