@@ -32,11 +32,29 @@ struct bf16 {
 };
 static_assert(sizeof(bf16) == 2);
 
+// IEEE half precision, as files hold it: 5 bits of exponent, 10 of fraction. Converts exactly.
+struct f16 {
+  uint16_t bits = 0;
+
+  f16() = default;
+  explicit operator float() const {
+    const uint32_t sign = static_cast<uint32_t>(bits & 0x8000u) << 16, rest = bits & 0x7fffu;
+    if (rest >= 0x7c00u) return std::bit_cast<float>(sign | 0x7f800000u | (rest & 0x3ffu) << 13);  // infinity, NaN
+    if (rest < 0x400u) {  // zero and subnormals: multiples of 2^-24
+      const float magnitude = static_cast<float>(rest) * 0x1p-24f;
+      return std::bit_cast<float>(sign | std::bit_cast<uint32_t>(magnitude));
+    }
+    return std::bit_cast<float>(sign | ((rest << 13) + (112u << 23)));  // another bias of the exponent
+  }
+};
+static_assert(sizeof(f16) == 2);
+
 // The DType of a C++ element type.
 template <typename T>
 struct DTypeOf;
 template <> struct DTypeOf<float> { static constexpr DType value = DType::kF32; };
 template <> struct DTypeOf<bf16> { static constexpr DType value = DType::kBF16; };
+template <> struct DTypeOf<f16> { static constexpr DType value = DType::kF16; };
 template <> struct DTypeOf<int32_t> { static constexpr DType value = DType::kI32; };
 template <> struct DTypeOf<int64_t> { static constexpr DType value = DType::kI64; };
 template <> struct DTypeOf<uint8_t> { static constexpr DType value = DType::kU8; };
