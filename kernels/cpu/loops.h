@@ -1,7 +1,7 @@
 // The inner loops of the CPU ops, as one table of functions for each instruction set: a row or a range of plain memory
 // each, on the calling thread. What shape the work has and which thread does it is decided by the op's own file.
 //
-// The loops are written once, over Vec (vec.h), in the files *_loops.h; loops_portable.cc, loops_avx2.cc and
+// The loops are written once, over Vec (vec.h), in vector_loops.h; loops_portable.cc, loops_avx2.cc and
 // loops_avx512.cc compile them. T is float, or uint16_t for the bits of a bf16. Where two tensors may be the same in
 // the op's contract, they may be the same pointer here.
 #pragma once

@@ -1,5 +1,5 @@
 // The inner loops compiled for AVX2 and FMA (see loops.h).
-#include "kernels/cpu/loops_table.h"
+#include "kernels/cpu/vector_loops.h"
 
 namespace weft::cpu {
 

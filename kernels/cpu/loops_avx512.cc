@@ -1,5 +1,5 @@
 // The inner loops compiled for AVX-512 (see loops.h).
-#include "kernels/cpu/loops_table.h"
+#include "kernels/cpu/vector_loops.h"
 
 namespace weft::cpu {
 
