@@ -95,31 +95,30 @@ std::vector<Target> Targets() {
   return targets;
 }
 
-Rng OpRun::NextRng() { return Rng(StreamKey(case_.name), static_cast<uint64_t>(num_draws_++)); }
+Values OpRun::Draw(const Shape& shape, DType dtype, const std::function<double(const Rng&, uint64_t)>& draw) {
+  const size_t index = num_draws_++;
+  if (index == case_.draws.size()) {
+    const Rng rng(StreamKey(case_.name), index);
+    Values values{shape, dtype, std::vector<double>(static_cast<size_t>(shape.num_elements()))};
+    for (size_t i = 0; i < values.data.size(); ++i) values.data[i] = RoundTo(dtype, draw(rng, i));
+    case_.draws.push_back(std::move(values));
+  }
+  WEFT_CHECK(case_.draws[index].shape == shape && case_.draws[index].dtype == dtype) << "a body that varies by target";
+  return case_.draws[index];
+}
 
 Values OpRun::Normal(const Shape& shape, DType dtype, double deviation) {
-  Values values{shape, dtype, std::vector<double>(static_cast<size_t>(shape.num_elements()))};
-  const Rng rng = NextRng();
-  for (size_t i = 0; i < values.data.size(); ++i) values.data[i] = RoundTo(dtype, deviation * rng.Normal(i));
-  return values;
+  return Draw(shape, dtype, [=](const Rng& rng, uint64_t i) { return deviation * rng.Normal(i); });
 }
 
 Values OpRun::Uniform(const Shape& shape, DType dtype, double low, double high) {
-  Values values{shape, dtype, std::vector<double>(static_cast<size_t>(shape.num_elements()))};
-  const Rng rng = NextRng();
-  for (size_t i = 0; i < values.data.size(); ++i) {
-    values.data[i] = RoundTo(dtype, low + (high - low) * rng.Uniform(i));
-  }
-  return values;
+  return Draw(shape, dtype, [=](const Rng& rng, uint64_t i) { return low + (high - low) * rng.Uniform(i); });
 }
 
 Values OpRun::Integers(const Shape& shape, int64_t low, int64_t high) {
-  Values values{shape, DType::kI32, std::vector<double>(static_cast<size_t>(shape.num_elements()))};
-  const Rng rng = NextRng();
-  for (size_t i = 0; i < values.data.size(); ++i) {
-    values.data[i] = static_cast<double>(low + static_cast<int64_t>(rng.Below(i, static_cast<uint64_t>(high - low))));
-  }
-  return values;
+  return Draw(shape, DType::kI32, [=](const Rng& rng, uint64_t i) {
+    return static_cast<double>(low + static_cast<int64_t>(rng.Below(i, static_cast<uint64_t>(high - low))));
+  });
 }
 
 ConstTensorView OpRun::Input(const Values& values) { return Place(values, /*input=*/true); }
@@ -214,7 +213,7 @@ void OpRun::ExpectGuardsIntact() {
 
 void RunOnTargets(const std::string& label, const std::function<void(OpRun&)>& body) {
   const testing::TestInfo& test = *testing::UnitTest::GetInstance()->current_test_info();
-  OpCase shared{.name = StrCat(test.test_suite_name(), ".", test.name(), " ", label), .references = {}, .outputs = {}};
+  OpCase shared{.name = StrCat(test.test_suite_name(), ".", test.name(), " ", label), .draws = {}, .references = {}, .outputs = {}};
   for (const Target& target : Targets()) {
     SCOPED_TRACE(StrCat(label, " on ", target.name));
     const cpu::ScopedIsaLimit limit(target.isa);

@@ -55,6 +55,7 @@ std::vector<Target> Targets();
 // What the runs of one case share: references are computed once, and outputs must agree.
 struct OpCase {
   std::string name;                                          // seeds the random values
+  std::vector<Values> draws;                                  // in the order of asking
   std::map<std::string, std::vector<double>> references;     // by the name given to Expect
   std::map<std::string, std::vector<unsigned char>> outputs;  // by that name and the target's arithmetic
 };
@@ -96,14 +97,15 @@ class OpRun {
 
   TensorView Place(const Values& values, bool input);
   TensorView Place(const Shape& shape, DType dtype, const unsigned char* contents, bool input);
-  Rng NextRng();
+  // The next random tensor; draw(rng, index) gives its elements.
+  Values Draw(const Shape& shape, DType dtype, const std::function<double(const Rng&, uint64_t)>& draw);
   std::vector<unsigned char> ReadBytes(const ConstTensorView& view);
   void ExpectSameBits(const std::string& name, const ConstTensorView& out);
 
   OpCase& case_;
   Target target_;
   Stream& stream_;
-  int num_draws_ = 0;
+  size_t num_draws_ = 0;
   std::deque<Piece> pieces_;
 };
 

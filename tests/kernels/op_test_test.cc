@@ -13,7 +13,7 @@ class OpHarness : public testing::Test {
  protected:
   OpRun Run() { return OpRun(&case_, {.name = "inline", .device = {}}, stream_.get()); }
 
-  OpCase case_{.name = "harness", .references = {}, .outputs = {}};
+  OpCase case_{.name = "harness", .draws = {}, .references = {}, .outputs = {}};
   std::unique_ptr<Stream> stream_ = Stream::Create(Device::Cpu());
 };
 
