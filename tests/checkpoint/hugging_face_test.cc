@@ -4,7 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <bit>
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
@@ -125,6 +125,126 @@ TEST(LoadHuggingFacePieces, ReadsShardsAndRefusesFalseTables) {
   EXPECT_THAT(load(), HasSubstr("three.safetensors"));
   write_table("{");
   EXPECT_THAT(load(), HasSubstr("model.safetensors.index.json"));
+}
+
+// --- Export -----------------------------------------------------------------------------------------------------------
+
+constexpr char kConfig[] = R"({"architectures":["LlamaForCausalLM"],"bos_token_id":1,"model_type":"llama","torch_dtype":"float16"})";
+constexpr char kTokenizer[] = R"({"added_tokens":[{"id":5,"content":"<end>"},{"id":6,"content":"<pad>"}]})";
+constexpr char kTokenizerConfig[] = R"({"eos_token":"<end>","pad_token":{"content":"<pad>"}})";
+
+// A checkpoint of three weights and a moment.
+std::string SaveSome(const std::string& run) {
+  Wanted a("weights/a", {6}), b("weights/b", {2, 3}), c("weights/c", {3, 2}), moment("first_moment/a", {6});
+  std::vector<TensorPiece> pieces;
+  for (Wanted* wanted : {&a, &b, &c, &moment}) {
+    std::copy(kSix.begin(), kSix.end(), wanted->memory.data<float>());
+    pieces.push_back(wanted->piece);
+  }
+  const CheckpointInfo info{.step = 3, .model_config_json = kConfig, .tokenizer_json = kTokenizer, .tokenizer_config_json = kTokenizerConfig};
+  const auto world = MakeSelfCommunicator();
+  WEFT_CHECK_OK(SaveCheckpoint(run, info, pieces, *world));
+  return StepFolder(run, 3);
+}
+
+TEST(ExportHuggingFace, WritesWeightsAndTexts) {
+  const TemporaryFolder folder;
+  const std::string to = folder.path() + "/out";
+  WEFT_CHECK_OK(ExportHuggingFace(SaveSome(folder.path()), to + "/"));
+  const auto file = SafetensorsFile::Open(to + "/model.safetensors");
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_EQ(file->metadata().at("format"), "pt");
+  ASSERT_EQ(file->entries().size(), 3u);
+  EXPECT_EQ(file->entries()[2].name, "c");
+  EXPECT_EQ(file->Data(file->entries()[2]), BytesOf(kSix));
+  EXPECT_THAT(ReadFile(to + "/config.json").value(), HasSubstr("\"torch_dtype\": \"float32\""));
+  EXPECT_EQ(ReadFile(to + "/generation_config.json").value(),
+            "{\n  \"bos_token_id\": 1,\n  \"eos_token_id\": 5,\n  \"pad_token_id\": 6\n}\n");
+  EXPECT_EQ(ReadFile(to + "/tokenizer.json").value(), kTokenizer);
+  EXPECT_EQ(ReadFile(to + "/tokenizer_config.json").value(), kTokenizerConfig);
+  EXPECT_FALSE(std::filesystem::exists(to + ".partial"));
+}
+
+TEST(ExportHuggingFace, RoundsToBf16) {
+  const TemporaryFolder folder;
+  const std::string to = folder.path() + "/out";
+  WEFT_CHECK_OK(ExportHuggingFace(SaveSome(folder.path()), to, {.dtype = DType::kBF16}));
+  EXPECT_THAT(ReadFile(to + "/config.json").value(), HasSubstr("\"torch_dtype\": \"bfloat16\""));
+  Wanted a("a", {6}), b("b", {2, 3}), c("c", {3, 2});
+  WEFT_CHECK_OK(LoadHuggingFacePieces(to, {a.piece, b.piece, c.piece}));
+  for (size_t i = 0; i < 6; ++i) EXPECT_EQ(b.values()[i], static_cast<float>(bf16(kSix[i])));
+}
+
+TEST(ExportHuggingFace, ShardsWhatIsLarge) {
+  const TemporaryFolder folder;
+  const std::string to = folder.path() + "/out";
+  WEFT_CHECK_OK(ExportHuggingFace(SaveSome(folder.path()), to, {.max_file_bytes = 50}));
+  EXPECT_TRUE(std::filesystem::exists(to + "/model-00001-of-00002.safetensors"));
+  EXPECT_THAT(ReadFile(to + "/model.safetensors.index.json").value(), HasSubstr("\"total_size\": 72"));
+  Wanted a("a", {6}), b("b", {2, 3}), c("c", {3, 2});
+  WEFT_CHECK_OK(LoadHuggingFacePieces(to, {a.piece, b.piece, c.piece}));
+  EXPECT_EQ(c.values(), kSix);
+}
+
+TEST(ExportHuggingFace, ReplacesOnlyItsOwn) {
+  const TemporaryFolder folder;
+  const std::string checkpoint = SaveSome(folder.path()), to = folder.path() + "/out";
+  WEFT_CHECK_OK(ExportHuggingFace(checkpoint, to, {.max_file_bytes = 50}));
+  WEFT_CHECK_OK(ExportHuggingFace(checkpoint, to));
+  EXPECT_FALSE(std::filesystem::exists(to + "/model-00001-of-00002.safetensors"));
+  WEFT_CHECK_OK(WriteFileAtomically(to + "/thesis.tex", "years of work"));
+  EXPECT_THAT(std::string(ExportHuggingFace(checkpoint, to).message()), HasSubstr("it holds thesis.tex"));
+  EXPECT_EQ(ReadFile(to + "/thesis.tex").value(), "years of work");
+  const std::string model = folder.path() + "/model";
+  WEFT_CHECK_OK(MakeFolders(model));
+  WriteSafetensors(model + "/model.safetensors", {{"w", DType::kF32, {6}, BytesOf(kSix)}});
+  EXPECT_THAT(std::string(ExportHuggingFace(checkpoint, model).message()), HasSubstr("it holds model.safetensors"));
+  EXPECT_THAT(std::string(ExportHuggingFace(checkpoint, checkpoint).message()), HasSubstr("not an earlier export"));
+}
+
+TEST(ExportHuggingFace, FailsWithoutATrace) {
+  const TemporaryFolder folder;
+  const std::string checkpoint = SaveSome(folder.path()), to = folder.path() + "/out";
+  std::filesystem::resize_file(checkpoint + "/rank-0.h5", 100);
+  EXPECT_THAT(std::string(ExportHuggingFace(checkpoint, to).message()), HasSubstr("rank-0.h5"));
+  EXPECT_FALSE(std::filesystem::exists(to));
+  EXPECT_FALSE(std::filesystem::exists(to + ".partial"));
+}
+
+Shape ShapeOf(const SafetensorsEntry& entry) {
+  Shape shape;
+  for (uint64_t extent : entry.shape) shape.Append(static_cast<int64_t>(extent));
+  return shape;
+}
+
+TEST(ExportHuggingFace, ARealModelSurvivesImportCheckpointAndExportBitForBit) {
+  const char* fixtures = std::getenv("WEFT_FIXTURES");
+  if (fixtures == nullptr) GTEST_SKIP() << "WEFT_FIXTURES names no folder of fixtures";
+  const std::string model = StrCat(fixtures, "/models/stories260K/hf");
+  const auto original = SafetensorsFile::Open(model + "/model.safetensors");
+  ASSERT_TRUE(original.ok()) << original.status();
+  std::vector<Wanted> wanted;
+  std::vector<TensorPiece> pieces;
+  for (const SafetensorsEntry& entry : original->entries()) {
+    wanted.emplace_back(entry.name, ShapeOf(entry));
+    pieces.push_back(wanted.back().piece);
+  }
+  WEFT_CHECK_OK(LoadHuggingFacePieces(model, pieces));
+  for (TensorPiece& piece : pieces) piece.name = "weights/" + piece.name;
+  const TemporaryFolder folder;
+  const auto world = MakeSelfCommunicator();
+  const CheckpointInfo info{.step = 1, .model_config_json = ReadFile(model + "/config.json").value()};
+  WEFT_CHECK_OK(SaveCheckpoint(folder.path(), info, pieces, *world));
+  WEFT_CHECK_OK(ExportHuggingFace(FindCheckpoint(folder.path()).value(), folder.path() + "/out"));
+  const auto exported = SafetensorsFile::Open(folder.path() + "/out/model.safetensors");
+  ASSERT_TRUE(exported.ok()) << exported.status();
+  ASSERT_EQ(exported->entries().size(), original->entries().size());
+  for (size_t i = 0; i < exported->entries().size(); ++i) {
+    const SafetensorsEntry &before = original->entries()[i], &after = exported->entries()[i];
+    EXPECT_EQ(after.name, before.name);
+    EXPECT_EQ(after.shape, before.shape);
+    EXPECT_EQ(exported->Data(after), original->Data(before)) << before.name;
+  }
 }
 
 }  // namespace

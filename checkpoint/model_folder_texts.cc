@@ -1,0 +1,72 @@
+// JSON of an export (see model_folder_texts.h). Keys after transformers 4 (torch_dtype); version 5 reads them too.
+#include "checkpoint/model_folder_texts.h"
+
+#include <nlohmann/json.hpp>
+
+namespace weft {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// A text of the checkpoint as an object; empty for an empty text.
+StatusOr<Json> ParseObject(const std::string& text, const char* what) {
+  if (text.empty()) return Json::object();
+  Json value = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!value.is_object()) return DataError("the checkpoint's ", what, " is not a JSON object");
+  return value;
+}
+
+// The text of a special token: "<s>" or {"content": "<s>", ...}.
+std::string TokenText(const Json& token) {
+  if (token.is_string()) return token.get<std::string>();
+  if (token.is_object() && token.contains("content") && token["content"].is_string()) return token["content"].get<std::string>();
+  return "";
+}
+
+// The id of `text` among the tokenizer's added tokens; null if it is not there.
+Json AddedTokenId(const Json& tokenizer, const std::string& text) {
+  const auto added = tokenizer.find("added_tokens");
+  if (text.empty() || added == tokenizer.end() || !added->is_array()) return nullptr;
+  for (const Json& token : *added) {
+    if (token.is_object() && token.contains("id") && TokenText(token) == text) return token["id"];
+  }
+  return nullptr;
+}
+
+std::string Pretty(const Json& value) { return value.dump(2) + "\n"; }
+
+Json GenerationConfig(const Json& config, const Json& tokenizer, const Json& tokenizer_config) {
+  Json generation = Json::object();
+  for (const std::string kind : {"bos", "eos", "pad"}) {
+    Json id = config.value(kind + "_token_id", Json());
+    if (id.is_null()) id = AddedTokenId(tokenizer, TokenText(tokenizer_config.value(kind + "_token", Json())));
+    if (!id.is_null()) generation[kind + "_token_id"] = id;
+  }
+  return generation;
+}
+
+}  // namespace
+
+StatusOr<ModelFolderTexts> MakeModelFolderTexts(const CheckpointInfo& info, DType dtype) {
+  if (info.model_config_json.empty()) return DataError("the checkpoint has no model configuration to export");
+  WEFT_ASSIGN_OR_RETURN(Json config, ParseObject(info.model_config_json, kConfigFile));
+  WEFT_ASSIGN_OR_RETURN(const Json tokenizer, ParseObject(info.tokenizer_json, kTokenizerFile));
+  WEFT_ASSIGN_OR_RETURN(const Json tokenizer_config, ParseObject(info.tokenizer_config_json, kTokenizerConfigFile));
+  config["torch_dtype"] = dtype == DType::kBF16 ? "bfloat16" : "float32";
+  if (config.contains("dtype")) config["dtype"] = config["torch_dtype"];  // as transformers 5 calls it
+  ModelFolderTexts texts;
+  texts[kConfigFile] = Pretty(config);
+  texts[kGenerationConfigFile] = Pretty(GenerationConfig(config, tokenizer, tokenizer_config));
+  if (!info.tokenizer_json.empty()) texts[kTokenizerFile] = info.tokenizer_json;
+  if (!info.tokenizer_config_json.empty()) texts[kTokenizerConfigFile] = info.tokenizer_config_json;
+  return texts;
+}
+
+std::string ShardTableText(const std::map<std::string, std::string>& weight_map, int64_t total_bytes) {
+  Json table;
+  table["metadata"]["total_size"] = total_bytes;
+  table["weight_map"] = weight_map;
+  return Pretty(table);
+}
+
+}  // namespace weft
