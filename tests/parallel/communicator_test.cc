@@ -1,0 +1,247 @@
+// Collectives between thread ranks against plain loops, on inline streams and on asynchronous ones with random delays.
+// Values are small integers, so that sums are exact in f32.
+#include "parallel/communicator.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+
+#include "parallel/thread_communicator.h"
+
+namespace weft {
+namespace {
+
+float ValueAt(int rank, int64_t i) { return static_cast<float>((rank + 1) * 7 + i % 13 - 20); }
+
+Tensor Vector(int64_t size, int rank) {
+  Tensor tensor({size}, DType::kF32);
+  for (int64_t i = 0; i < size; ++i) tensor.data<float>()[i] = ValueAt(rank, i);
+  return tensor;
+}
+
+float SumAt(int num_ranks, int64_t i) {
+  float sum = 0;
+  for (int rank = 0; rank < num_ranks; ++rank) sum += ValueAt(rank, i);
+  return sum;
+}
+
+// How the streams of a test run their work.
+struct Mode {
+  int num_ranks;
+  bool asynchronous;
+};
+
+class Collectives : public ::testing::TestWithParam<Mode> {
+ protected:
+  // body(communicator, stream) on every rank. The body waits for the stream before its buffers go.
+  template <typename Body>
+  void OnEveryRank(const Body& body) {
+    RunThreadRanks(GetParam().num_ranks, [&](Communicator& world) {
+      StreamOptions options;
+      options.asynchronous = GetParam().asynchronous;
+      options.delay_seed = static_cast<uint64_t>(world.rank()) + 1;
+      const std::unique_ptr<Stream> stream = Stream::Create(Device::Cpu(), options);
+      body(world, *stream);
+    });
+  }
+};
+
+constexpr int64_t kSizes[] = {1, 2, 1000};
+
+TEST_P(Collectives, AllReduceSumsAndTakesTheMost) {
+  OnEveryRank([](Communicator& world, Stream& stream) {
+    for (int64_t size : kSizes) {
+      Tensor sum = Vector(size, world.rank()), most = Vector(size, world.rank());
+      world.AllReduce(stream, sum);
+      world.AllReduce(stream, most, ReduceOp::kMax);
+      stream.Synchronize();
+      for (int64_t i = 0; i < size; ++i) {
+        EXPECT_EQ(sum.data<float>()[i], SumAt(world.size(), i));
+        EXPECT_EQ(most.data<float>()[i], ValueAt(world.size() - 1, i));
+      }
+    }
+  });
+}
+
+TEST_P(Collectives, AllReduceTakesLargeIntegers) {
+  OnEveryRank([](Communicator& world, Stream& stream) {
+    Tensor count({3}, DType::kI64);
+    std::fill_n(count.data<int64_t>(), 3, (int64_t{1} << 60) + world.rank());
+    world.AllReduce(stream, count, ReduceOp::kMax);
+    stream.Synchronize();
+    EXPECT_EQ(count.data<int64_t>()[2], (int64_t{1} << 60) + world.size() - 1);
+  });
+}
+
+TEST_P(Collectives, AllGatherPutsPartsInRankOrder) {
+  OnEveryRank([](Communicator& world, Stream& stream) {
+    for (int64_t size : kSizes) {
+      const Tensor part = Vector(size, world.rank());
+      Tensor whole({size * world.size()}, DType::kF32), in_place({size * world.size()}, DType::kF32);
+      const TensorView mine = in_place.view().Rows(size * world.rank(), size * (world.rank() + 1));
+      for (int64_t i = 0; i < size; ++i) mine.data<float>()[i] = ValueAt(world.rank(), i);
+      world.AllGather(stream, part, whole);
+      world.AllGather(stream, mine, in_place);
+      stream.Synchronize();
+      for (int64_t i = 0; i < whole.num_elements(); ++i) {
+        const float expected = ValueAt(static_cast<int>(i / size), i % size);
+        EXPECT_EQ(whole.data<float>()[i], expected);
+        EXPECT_EQ(in_place.data<float>()[i], expected);
+      }
+    }
+  });
+}
+
+TEST_P(Collectives, ReduceScatterLeavesEachRankItsPart) {
+  OnEveryRank([](Communicator& world, Stream& stream) {
+    for (int64_t size : kSizes) {
+      const Tensor whole = Vector(size * world.size(), world.rank());
+      Tensor in_place = Vector(size * world.size(), world.rank());
+      Tensor part({size}, DType::kF32);
+      const TensorView mine = in_place.view().Rows(size * world.rank(), size * (world.rank() + 1));
+      world.ReduceScatter(stream, whole, part);
+      world.ReduceScatter(stream, in_place, mine);
+      stream.Synchronize();
+      for (int64_t i = 0; i < size; ++i) {
+        const float expected = SumAt(world.size(), size * world.rank() + i);
+        EXPECT_EQ(part.data<float>()[i], expected);
+        EXPECT_EQ(mine.data<float>()[i], expected);
+      }
+    }
+  });
+}
+
+TEST_P(Collectives, BroadcastComesFromEveryRoot) {
+  OnEveryRank([](Communicator& world, Stream& stream) {
+    for (int root = 0; root < world.size(); ++root) {
+      Tensor data = Vector(100, world.rank());
+      world.Broadcast(stream, data, root);
+      stream.Synchronize();
+      for (int64_t i = 0; i < 100; ++i) EXPECT_EQ(data.data<float>()[i], ValueAt(root, i));
+    }
+  });
+}
+
+TEST_P(Collectives, MessagesArriveInOrder) {
+  OnEveryRank([](Communicator& world, Stream& stream) {
+    if (world.size() == 1) return;
+    const int next = (world.rank() + 1) % world.size(), previous = (world.rank() + world.size() - 1) % world.size();
+    std::vector<Tensor> sent, received;
+    for (int message = 0; message < 10; ++message) {
+      sent.push_back(Vector(50 + message, world.rank() + message));
+      received.emplace_back(Shape{50 + message}, DType::kF32);
+      world.Send(stream, sent.back(), next);
+    }
+    for (Tensor& message : received) world.Receive(stream, message, previous);
+    stream.Synchronize();
+    for (int message = 0; message < 10; ++message) {
+      EXPECT_EQ(received[static_cast<size_t>(message)].data<float>()[49], ValueAt(previous + message, 49));
+    }
+  });
+}
+
+TEST_P(Collectives, FollowEachOtherInStreamOrder) {
+  OnEveryRank([](Communicator& world, Stream& stream) {
+    // Each all-reduce multiplies by the number of ranks; the host does not wait in between.
+    Tensor data({64}, DType::kF32);
+    std::fill_n(data.data<float>(), 64, 1.0f);
+    for (int i = 0; i < 5; ++i) world.AllReduce(stream, data);
+    stream.Synchronize();
+    EXPECT_EQ(data.data<float>()[63], std::pow(static_cast<float>(world.size()), 5.0f));
+  });
+}
+
+TEST_P(Collectives, SplitOrdersByKeyAndKeepsGroupsApart) {
+  OnEveryRank([](Communicator& world, Stream& stream) {
+    // Odd and even ranks, in descending order.
+    const std::unique_ptr<Communicator> half = world.Split(world.rank() % 2, -world.rank());
+    const int size = (world.size() + (world.rank() % 2 == 0 ? 1 : 0)) / 2;
+    ASSERT_EQ(half->size(), size);
+    EXPECT_EQ(half->rank(), size - 1 - world.rank() / 2);
+    Tensor data = Vector(33, world.rank()), whole = Vector(33, world.rank());
+    half->AllReduce(stream, data);
+    world.AllReduce(stream, whole);
+    stream.Synchronize();
+    float expected = 0;
+    for (int rank = world.rank() % 2; rank < world.size(); rank += 2) expected += ValueAt(rank, 32);
+    EXPECT_EQ(data.data<float>()[32], expected);
+    EXPECT_EQ(whole.data<float>()[32], SumAt(world.size(), 32));
+  });
+}
+
+TEST_P(Collectives, GroupsOfTwoStreamsOverlap) {
+  OnEveryRank([](Communicator& world, Stream& stream) {
+    const std::unique_ptr<Communicator> other_world = world.Split(0, world.rank());
+    StreamOptions options;
+    options.asynchronous = true;
+    options.delay_seed = static_cast<uint64_t>(world.rank()) + 100;
+    const std::unique_ptr<Stream> other = Stream::Create(Device::Cpu(), options);
+    Tensor here = Vector(100, world.rank()), there = Vector(100, world.rank());
+    for (int i = 0; i < 3; ++i) {
+      other_world->AllReduce(*other, there);
+      world.AllReduce(stream, here);
+    }
+    other->Synchronize();
+    stream.Synchronize();
+    for (int64_t i = 0; i < 100; ++i) EXPECT_EQ(here.data<float>()[i], there.data<float>()[i]);
+  });
+}
+
+TEST_P(Collectives, BytesAreGatheredWhileAStreamIsBusy) {
+  OnEveryRank([](Communicator& world, Stream& stream) {
+    Tensor data = Vector(1000, world.rank());
+    world.AllReduce(stream, data);
+    const std::vector<std::string> all = world.AllGatherBytes(std::string(static_cast<size_t>(world.rank()), 'a'));
+    ASSERT_EQ(static_cast<int>(all.size()), world.size());
+    for (int rank = 0; rank < world.size(); ++rank) EXPECT_EQ(all[static_cast<size_t>(rank)].size(), static_cast<size_t>(rank));
+    stream.Synchronize();
+    EXPECT_EQ(data.data<float>()[999], SumAt(world.size(), 999));
+  });
+}
+
+TEST_P(Collectives, BarrierHoldsUntilAllHaveCome) {
+  std::atomic<int> come = 0;
+  OnEveryRank([&](Communicator& world, Stream&) {
+    ++come;
+    world.Barrier();
+    EXPECT_EQ(come.load(), world.size());
+  });
+}
+
+TEST_P(Collectives, OneRanksErrorIsEveryRanksError) {
+  OnEveryRank([](Communicator& world, Stream&) {
+    EXPECT_TRUE(AgreeOnStatus(world, absl::OkStatus()).ok());
+    const int culprit = world.size() - 1;
+    const Status mine = world.rank() == culprit ? DataError("the disk is full") : absl::OkStatus();
+    const Status agreed = AgreeOnStatus(world, mine);
+    EXPECT_EQ(agreed.code(), absl::StatusCode::kDataLoss);
+    const std::string expected = world.size() == 1 ? "the disk is full" : StrCat("rank ", culprit, ": the disk is full");
+    EXPECT_EQ(std::string(agreed.message()), expected);
+    EXPECT_EQ(std::string(AgreeOnStatus(world, UserError("the same")).message()), "the same");
+  });
+}
+
+INSTANTIATE_TEST_SUITE_P(Threads, Collectives,
+                         ::testing::Values(Mode{1, false}, Mode{2, false}, Mode{3, true}, Mode{4, true}, Mode{8, true}),
+                         [](const auto& info) {
+                           return StrCat(info.param.num_ranks, "Ranks", info.param.asynchronous ? "WithDelays" : "Inline");
+                         });
+
+TEST(SelfCommunicator, IsTheIdentity) {
+  const std::unique_ptr<Communicator> self = MakeSelfCommunicator();
+  const std::unique_ptr<Stream> stream = Stream::Create(Device::Cpu());
+  Tensor data = Vector(10, 0), whole({10}, DType::kF32), part({10}, DType::kF32);
+  self->AllReduce(*stream, data);
+  self->AllGather(*stream, data, whole);
+  self->ReduceScatter(*stream, whole, part);
+  self->Broadcast(*stream, part, 0);
+  stream->Synchronize();
+  for (int64_t i = 0; i < 10; ++i) EXPECT_EQ(part.data<float>()[i], ValueAt(0, i));
+  EXPECT_EQ(self->Split(0, 0)->size(), 1);
+  EXPECT_EQ(self->AllGatherBytes("x"), std::vector<std::string>{"x"});
+}
+
+}  // namespace
+}  // namespace weft
