@@ -33,12 +33,22 @@ Decoder::Decoder(const ModelConfig& config, const DecoderParams& params, ParamSt
   loss_sum_ = arena_.Allocate("loss sum", {1}, DType::kF32);
 }
 
-void Decoder::Begin(std::vector<MicroBatchView> micro_batches, float loss_scale) {
+void Decoder::BeginTraining(std::vector<MicroBatchView> micro_batches, float loss_scale) {
+  Begin(std::move(micro_batches));
+  loss_scale_ = loss_scale;
+  evaluating_ = false;
+}
+
+void Decoder::BeginEvaluation(std::vector<MicroBatchView> micro_batches) {
+  Begin(std::move(micro_batches));
+  evaluating_ = true;
+}
+
+void Decoder::Begin(std::vector<MicroBatchView> micro_batches) {
   for (const MicroBatchView& micro_batch : micro_batches) {
     WEFT_CHECK_EQ(micro_batch.tokens.dim(0), options_.tokens_per_micro_batch);
   }
   micro_batches_ = std::move(micro_batches);
-  loss_scale_ = loss_scale;
   stream_->Zero(loss_sum_);
 }
 
@@ -56,7 +66,7 @@ void Decoder::Forward(int group, int micro_batch) {
     ForwardBlock(group, batch);
   } else {
     HeadForward(*stream_, config_, head_weights(), OutputOf(group - 1), delta_, head_stash_);
-    if (loss_scale_ == 0) {
+    if (evaluating_) {
       HeadLoss(*stream_, head_weights(), head_stash_, {batch.targets, batch.weights, loss_sum_}, head_scratch_);
     }
   }

@@ -32,19 +32,22 @@ class Decoder : public Stage {
   Decoder(const ModelConfig& config, const DecoderParams& params, ParamStore* store, Stream* stream,
           const Options& options);
 
-  // Sets the micro-batches that the next plan works on; their memory must last until it has run. With loss_scale 0
-  // the plan is an evaluation: Forward of the head computes the loss. Resets the loss sum.
-  void Begin(std::vector<MicroBatchView> micro_batches, float loss_scale);
+  // Sets the micro-batches that the next plan works on, whose memory must last until it has run, and zeroes the loss
+  // sum. Training: gradients are of loss_scale times the sum of weighted token losses. Evaluation: the head's Forward
+  // computes the loss, and there is no backward.
+  void BeginTraining(std::vector<MicroBatchView> micro_batches, float loss_scale);
+  void BeginEvaluation(std::vector<MicroBatchView> micro_batches);
 
   void Forward(int group, int micro_batch) override;
   void BackwardInput(int group, int micro_batch) override;
   void BackwardWeight(int group, int micro_batch) override;
 
-  TensorView loss_sum() const { return loss_sum_; }             // [1] f32: sum of weighted token losses since Begin
+  TensorView loss_sum() const { return loss_sum_; }             // [1] f32: sum of weighted token losses since Begin...
   ConstTensorView head_input() const { return head_stash_.y; }  // [T, D]: logits are head_input · lm_head^T
   const Arena& arena() const { return arena_; }
 
  private:
+  void Begin(std::vector<MicroBatchView> micro_batches);
   bool IsBlock(int group) const { return group > params_.embedding_group() && group < params_.head_group(); }
   BlockStash& StashOf(int group) { return stashes_[static_cast<size_t>(group - 1)]; }
   const BlockParams& BlockOf(int group) const { return params_.blocks[static_cast<size_t>(group - 1)]; }
@@ -75,6 +78,7 @@ class Decoder : public Stage {
 
   std::vector<MicroBatchView> micro_batches_;
   float loss_scale_ = 0;
+  bool evaluating_ = false;
 };
 
 }  // namespace weft

@@ -1,0 +1,117 @@
+// Lines and JSON objects of steps (see metrics.h).
+#include "trainer/metrics.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <cstring>
+#include <sstream>
+
+#include "absl/strings/str_format.h"
+#include "core/file.h"
+#include "core/progress.h"
+#include "nlohmann/json.hpp"
+
+namespace weft {
+namespace {
+
+std::string WithThousands(int64_t value) {
+  std::string digits = std::to_string(value);
+  for (int64_t at = static_cast<int64_t>(digits.size()) - 3; at > 0; at -= 3) digits.insert(static_cast<size_t>(at), ",");
+  return digits;
+}
+
+nlohmann::ordered_json ToJson(const StepMetrics& m) {
+  nlohmann::ordered_json line;
+  line["step"] = m.step;
+  line["loss"] = m.loss;  // a non-finite number becomes null, JSON has none
+  line["grad_norm"] = m.grad_norm;
+  line["lr"] = m.lr;
+  line["tokens"] = m.tokens;
+  line["tokens_per_s"] = m.tokens_per_s;
+  line["step_ms"] = m.step_ms;
+  line["memory_bytes"] = m.memory_bytes;
+  if (m.eval_loss.has_value()) line["eval_loss"] = *m.eval_loss;
+  return line;
+}
+
+double NumberOr(const nlohmann::json& line, const char* key, double fallback) {
+  return line.contains(key) && line.at(key).is_number() ? line.at(key).get<double>() : fallback;
+}
+
+StatusOr<StepMetrics> FromJson(const std::string& text, const std::string& path, int line_number) {
+  const nlohmann::json line = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!line.is_object() || !line.contains("step") || !line.at("step").is_number_integer()) {
+    return DataError(path, ":", line_number, ": not a line of metrics; expected an object with a step");
+  }
+  StepMetrics m;
+  m.step = line.at("step").get<int64_t>();
+  m.loss = NumberOr(line, "loss", std::nan(""));
+  m.grad_norm = NumberOr(line, "grad_norm", std::nan(""));
+  m.lr = NumberOr(line, "lr", 0);
+  m.tokens = static_cast<int64_t>(NumberOr(line, "tokens", 0));
+  m.tokens_per_s = NumberOr(line, "tokens_per_s", 0);
+  m.step_ms = NumberOr(line, "step_ms", 0);
+  m.memory_bytes = NumberOr(line, "memory_bytes", 0);
+  if (line.contains("eval_loss") && line.at("eval_loss").is_number()) m.eval_loss = line.at("eval_loss").get<double>();
+  return m;
+}
+
+Status SystemError(const std::string& what, const std::string& path) {
+  return absl::UnavailableError(StrCat(what, " ", path, ": ", std::strerror(errno)));
+}
+
+}  // namespace
+
+std::string FormatStep(const StepMetrics& m, int64_t total_steps, double seconds_left) {
+  const int width = static_cast<int>(std::to_string(total_steps).size());
+  std::string line = absl::StrFormat("step %*d/%d  loss %.4f  grad %.3g  lr %.2e  %s tok/s  %.0f ms  %s  %s left", width,
+                                     m.step, total_steps, m.loss, m.grad_norm, m.lr,
+                                     WithThousands(static_cast<int64_t>(m.tokens_per_s)), m.step_ms,
+                                     HumanBytes(m.memory_bytes), HumanDuration(seconds_left));
+  if (m.eval_loss.has_value()) absl::StrAppendFormat(&line, "  validation loss %.4f", *m.eval_loss);
+  return line;
+}
+
+StatusOr<MetricsFile> MetricsFile::Open(const std::string& path, int64_t last_step) {
+  std::string kept;
+  if (last_step > 0 && ::access(path.c_str(), F_OK) == 0) {
+    WEFT_ASSIGN_OR_RETURN(const std::vector<StepMetrics> steps, ReadMetrics(path));
+    for (const StepMetrics& m : steps) {
+      if (m.step <= last_step) StrAppend(&kept, ToJson(m).dump(), "\n");
+    }
+  }
+  WEFT_RETURN_IF_ERROR(WriteFileAtomically(path, kept));
+  const int descriptor = ::open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
+  if (descriptor < 0) return SystemError("cannot open", path);
+  return MetricsFile(descriptor);
+}
+
+MetricsFile::~MetricsFile() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+Status MetricsFile::Append(const StepMetrics& metrics) {
+  const std::string line = ToJson(metrics).dump() + "\n";
+  if (::write(descriptor_, line.data(), line.size()) != static_cast<ssize_t>(line.size())) {
+    return SystemError("cannot write", "metrics.jsonl");
+  }
+  return absl::OkStatus();
+}
+
+StatusOr<std::vector<StepMetrics>> ReadMetrics(const std::string& path) {
+  WEFT_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
+  std::vector<StepMetrics> steps;
+  std::istringstream lines(text);
+  std::string line;
+  for (int number = 1; std::getline(lines, line); ++number) {
+    const bool cut_off = lines.eof() && text.back() != '\n';  // the last write of a killed run
+    if (line.empty() || cut_off) continue;
+    WEFT_ASSIGN_OR_RETURN(StepMetrics metrics, FromJson(line, path, number));
+    steps.push_back(metrics);
+  }
+  return steps;
+}
+
+}  // namespace weft

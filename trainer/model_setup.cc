@@ -1,0 +1,96 @@
+// Model configs from runs (see model_setup.h).
+#include "trainer/model_setup.h"
+
+#include "core/file.h"
+#include "nlohmann/json.hpp"
+
+namespace weft {
+namespace {
+
+nlohmann::json RopeScalingJson(const RopeScalingSection& s) {
+  static const char* const kTypes[] = {"default", "linear", "llama3", "yarn"};
+  nlohmann::json json;
+  json["rope_type"] = kTypes[static_cast<size_t>(s.rope_type)];
+  const auto put = [&json](const char* key, const auto& value) {
+    if (value.has_value()) json[key] = *value;
+  };
+  put("factor", s.factor);
+  put("original_max_position_embeddings", s.original_max_position_embeddings);
+  put("low_freq_factor", s.low_freq_factor);
+  put("high_freq_factor", s.high_freq_factor);
+  put("attention_factor", s.attention_factor);
+  put("beta_fast", s.beta_fast);
+  put("beta_slow", s.beta_slow);
+  put("mscale", s.mscale);
+  put("mscale_all_dim", s.mscale_all_dim);
+  put("truncate", s.truncate);
+  return json;
+}
+
+// The section as Hugging Face's config.json, so that one reader judges both.
+nlohmann::json SectionJson(const ModelSection& m, int64_t vocab_size) {
+  static const char* const kTypes[] = {"llama", "qwen2", "qwen3", "mistral"};
+  nlohmann::json json;
+  json["model_type"] = kTypes[static_cast<size_t>(m.model_type)];
+  json["vocab_size"] = vocab_size;
+  json["hidden_size"] = m.hidden_size;
+  json["intermediate_size"] = m.intermediate_size;
+  json["num_hidden_layers"] = m.num_hidden_layers;
+  json["num_attention_heads"] = m.num_attention_heads;
+  if (m.num_key_value_heads.has_value()) json["num_key_value_heads"] = *m.num_key_value_heads;
+  if (m.head_dim.has_value()) json["head_dim"] = *m.head_dim;
+  json["rms_norm_eps"] = m.rms_norm_eps;
+  json["rope_theta"] = m.rope_theta;
+  if (m.rope_scaling.has_value()) json["rope_scaling"] = RopeScalingJson(*m.rope_scaling);
+  json["max_position_embeddings"] = m.max_position_embeddings;
+  json["tie_word_embeddings"] = m.tie_word_embeddings;
+  if (m.attention_bias.has_value()) json["attention_bias"] = *m.attention_bias;
+  if (m.sliding_window.has_value()) json["sliding_window"] = *m.sliding_window;
+  if (m.use_sliding_window.has_value()) json["use_sliding_window"] = *m.use_sliding_window;
+  return json;
+}
+
+// A model trained on ids of one tokenizer is noise under another.
+Status CheckSameTokenizer(const RunConfig& config, const TokenStore& store) {
+  const StatusOr<std::string> theirs = ReadFile(config.model.path + "/tokenizer.json");
+  if (absl::IsNotFound(theirs.status())) return absl::OkStatus();
+  WEFT_RETURN_IF_ERROR(theirs.status());
+  if (*theirs == store.tokenizer_json()) return absl::OkStatus();
+  return UserError(config.data.path, " was tokenised with another tokenizer than ", config.model.path,
+                   "/tokenizer.json; prepare it again: weft data prepare INPUT... --tokenizer ", config.model.path,
+                   " --to ", config.data.path);
+}
+
+// The tokenizer says where documents begin and end, for whoever samples from the model.
+void TakeTokenIds(const TokenStore& store, ModelConfig* model) {
+  const StatusOr<std::unique_ptr<Tokenizer>> tokenizer =
+      Tokenizer::Parse(store.tokenizer_json(), store.tokenizer_config_json(), store.path());
+  if (!tokenizer.ok()) return;  // a store with a tokenizer that cannot be read is refused where it is used
+  if ((*tokenizer)->bos_id().has_value()) model->bos_token_id = *(*tokenizer)->bos_id();
+  if ((*tokenizer)->eos_id().has_value()) model->eos_token_ids = {*(*tokenizer)->eos_id()};
+}
+
+}  // namespace
+
+StatusOr<ModelConfig> ResolveModel(const RunConfig& config, const TokenStore& store) {
+  ModelConfig model;
+  if (!config.model.path.empty()) {
+    WEFT_ASSIGN_OR_RETURN(model, ReadModelConfig(config.model.path));
+    WEFT_RETURN_IF_ERROR(CheckSameTokenizer(config, store));
+  } else {
+    const int64_t vocab_size = config.model.vocab_size > 0 ? config.model.vocab_size : store.vocab_size();
+    WEFT_ASSIGN_OR_RETURN(model, ModelConfigFromJson(SectionJson(config.model, vocab_size), "model"));
+    TakeTokenIds(store, &model);
+  }
+  if (store.vocab_size() > model.vocab_size) {
+    return UserError("model.vocab_size is ", model.vocab_size, ", but ", config.data.path, " holds token ids up to ",
+                     store.vocab_size() - 1, "; it must be at least ", store.vocab_size());
+  }
+  if (config.data.sequence_length > model.max_position_embeddings) {
+    return UserError("data.sequence_length is ", config.data.sequence_length, ", beyond the model's max_position_embeddings of ",
+                     model.max_position_embeddings);
+  }
+  return model;
+}
+
+}  // namespace weft

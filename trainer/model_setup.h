@@ -1,0 +1,15 @@
+// From the `model` section of a run to the model that is built: a Hugging Face folder, or a shape written in place.
+#pragma once
+
+#include "core/status.h"
+#include "data/token_store_hdf5.h"
+#include "model/config.h"
+#include "trainer/run_config.h"
+
+namespace weft {
+
+// Reads model.path's config.json, or turns the section's shape into a config; a vocab_size of 0 takes the tokenizer's.
+// Refuses data that was tokenised for another vocabulary, and sequences beyond max_position_embeddings.
+StatusOr<ModelConfig> ResolveModel(const RunConfig& config, const TokenStore& store);
+
+}  // namespace weft

@@ -1,0 +1,269 @@
+// The training step and loop (see trainer.h).
+#include "trainer/trainer.h"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+
+#include "core/cuda_device.h"
+#include "core/file.h"
+#include "core/log.h"
+#include "trainer/loss_plot.h"
+#include "trainer/model_setup.h"
+#include "trainer/resume.h"
+#include "trainer/train_state.h"
+
+namespace weft {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double SecondsSince(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+StreamOptions ComputeStreamOptions(const TrainerPlace& place, ThreadPool* pool) {
+  return {.pool = pool, .asynchronous = place.asynchronous_streams,
+          .delay_seed = place.asynchronous_streams ? static_cast<uint64_t>(place.world.rank()) + 1 : 0};
+}
+
+}  // namespace
+
+Trainer::Trainer(const RunConfig& config, const TrainerPlace& place)
+    : config_(config),
+      place_(place),
+      mesh_{.dp = place.world.size()},
+      coord_(mesh_.CoordOf(place.world.rank())),
+      pool_(std::make_unique<ThreadPool>(place.num_threads)),
+      stream_(Stream::Create(place.device, ComputeStreamOptions(place, pool_.get()))),
+      host_stream_(Stream::Create(Device::Cpu())) {}
+
+StatusOr<std::unique_ptr<Trainer>> Trainer::Create(const RunConfig& config, const TrainerPlace& place) {
+  std::unique_ptr<Trainer> trainer(new Trainer(config, place));
+  Status status = AgreeOnStatus(place.world, trainer->Build());
+  if (status.ok()) status = AgreeOnStatus(place.world, trainer->StartWeights());
+  if (!status.ok()) return status;
+  return trainer;
+}
+
+Status Trainer::Build() {
+  WEFT_ASSIGN_OR_RETURN(store_, TokenStore::Open(config_.data.path));
+  WEFT_ASSIGN_OR_RETURN(model_config_, ResolveModel(config_, *store_));
+  const auto seed = static_cast<uint64_t>(config_.seed);
+  WEFT_ASSIGN_OR_RETURN(loader_, Loader::Training(store_, config_.data.sequence_length, seed));
+  WEFT_ASSIGN_OR_RETURN(validation_, Loader::Validation(store_, config_.data.sequence_length));
+  const DecoderParams params = MakeDecoderParams(model_config_);
+  const DType dtype = config_.precision == Precision::kBf16 ? DType::kBF16 : DType::kF32;
+  params_ = std::make_unique<ParamStore>(params.specs, mesh_, coord_, place_.device, ParamStore::Options{.compute_dtype = dtype});
+  decoder_ = std::make_unique<Decoder>(
+      model_config_, params, params_.get(), stream_.get(),
+      Decoder::Options{.tokens_per_micro_batch = *config_.train_micro_batch_size_per_gpu * config_.data.sequence_length,
+                       .max_positions = config_.data.sequence_length,
+                       .recompute = config_.recompute});
+  optimizer_ = std::make_unique<Optimizer>(params_.get(), config_.optimizer.params, config_.gradient_clipping);
+  device_batch_ = std::make_unique<DeviceBatch>(place_.device);
+  plan_ = OneStagePlan(params.num_groups(), static_cast<int>(*config_.gradient_accumulation_steps));
+  return absl::OkStatus();
+}
+
+// Where the weights come from: a checkpoint, a Hugging Face folder, or the seed.
+Status Trainer::StartWeights() {
+  const std::string& resume = config_.checkpoint.resume;
+  if (resume != "never") {
+    const StatusOr<std::string> checkpoint = FindCheckpoint(resume == "auto" ? config_.output : resume);
+    if (checkpoint.ok()) return Resume(*checkpoint);
+    if (resume != "auto" || !absl::IsNotFound(checkpoint.status())) return checkpoint.status();
+  }
+  if (!config_.model.path.empty()) {
+    LogInfo("loading ", config_.model.path);
+    return LoadWeights(*stream_, *params_, config_.model.path);
+  }
+  params_->Initialize(*stream_, static_cast<uint64_t>(config_.seed));
+  return absl::OkStatus();
+}
+
+Status Trainer::Resume(const std::string& checkpoint) {
+  WEFT_ASSIGN_OR_RETURN(const CheckpointInfo info, ReadCheckpointInfo(checkpoint));
+  WEFT_RETURN_IF_ERROR(CheckSameIdentity(info.config_yaml, config_, checkpoint));
+  if (info.step > config_.steps) {
+    return UserError(checkpoint, " is at step ", info.step, ", beyond steps: ", config_.steps,
+                     "; raise steps, or set checkpoint.resume: never to begin again");
+  }
+  WEFT_RETURN_IF_ERROR(LoadTrainState(*stream_, *params_, checkpoint));
+  steps_done_ = last_saved_step_ = info.step;
+  LogInfo("resumed ", checkpoint, " after step ", info.step);
+  return absl::OkStatus();
+}
+
+Status Trainer::Run() {
+  WEFT_RETURN_IF_ERROR(AgreeOnStatus(place_.world, PrepareOutput()));
+  LogInfo("training ", config_.output, ": ", model_config_.model_type, " with ", NumParameters(model_config_),
+          " parameters, mesh ", mesh_.ToString(), ", ", *config_.train_batch_size, " sequences of ",
+          config_.data.sequence_length, " tokens a step, ", loader_->num_sequences(), " sequences an epoch");
+  WEFT_RETURN_IF_ERROR(RunToEnd());
+  if (!is_writer()) return absl::OkStatus();
+  WEFT_ASSIGN_OR_RETURN(const std::vector<StepMetrics> steps, ReadMetrics(config_.output + "/metrics.jsonl"));
+  const std::string plot = config_.output + "/loss.svg";
+  WEFT_RETURN_IF_ERROR(WriteFileAtomically(plot, LossPlotSvg(steps, config_.output)));
+  LogInfo("loss curve: ", plot);
+  return absl::OkStatus();
+}
+
+// The writer makes the folder. A run that begins again keeps the checkpoints of the one before, out of the way.
+Status Trainer::PrepareOutput() {
+  if (!is_writer()) return absl::OkStatus();
+  const std::string checkpoints = config_.output + "/checkpoints";
+  if (steps_done_ == 0 && std::filesystem::exists(checkpoints) && !std::filesystem::is_empty(checkpoints)) {
+    int number = 1;
+    while (std::filesystem::exists(StrCat(checkpoints, ".old-", number))) ++number;
+    WEFT_RETURN_IF_ERROR(RenameDurably(checkpoints, StrCat(checkpoints, ".old-", number)));
+    LogInfo("kept the checkpoints of the run before as ", checkpoints, ".old-", number);
+  }
+  WEFT_RETURN_IF_ERROR(MakeFolders(checkpoints));
+  return WriteFileAtomically(config_.output + "/config.yaml", ConfigYaml(config_));
+}
+
+Status Trainer::RunToEnd() {
+  std::optional<MetricsFile> file;
+  Status opened;
+  if (is_writer()) {
+    StatusOr<MetricsFile> metrics = MetricsFile::Open(config_.output + "/metrics.jsonl", steps_done_);
+    opened = metrics.status();
+    if (opened.ok()) file.emplace(std::move(*metrics));
+  }
+  WEFT_RETURN_IF_ERROR(AgreeOnStatus(place_.world, opened));
+  const Clock::time_point started = Clock::now();
+  const int64_t first_step = steps_done_;
+  while (steps_done_ < config_.steps) {
+    WEFT_ASSIGN_OR_RETURN(StepMetrics metrics, Step());
+    WEFT_RETURN_IF_ERROR(FinishStep(&metrics, file.has_value() ? &*file : nullptr));
+    const bool last = steps_done_ == config_.steps;
+    if (last || steps_done_ % config_.logging.every == 0) {
+      const double per_step = SecondsSince(started) / static_cast<double>(steps_done_ - first_step);
+      LogInfo(FormatStep(metrics, config_.steps, per_step * static_cast<double>(config_.steps - steps_done_)));
+    }
+  }
+  if (last_saved_step_ != steps_done_) WEFT_RETURN_IF_ERROR(Save());
+  return absl::OkStatus();
+}
+
+// What follows a step when its turn has come: evaluation, metrics, a checkpoint.
+Status Trainer::FinishStep(StepMetrics* metrics, MetricsFile* file) {
+  const bool last = steps_done_ == config_.steps;
+  if (last || (config_.eval.every > 0 && steps_done_ % config_.eval.every == 0)) {
+    WEFT_ASSIGN_OR_RETURN(metrics->eval_loss, Evaluate());
+  }
+  const Status written = file == nullptr ? absl::OkStatus() : file->Append(*metrics);
+  if (!written.ok()) LogWarning(written.message());  // a lost line of metrics is no reason to lose the run
+  const bool due = config_.checkpoint.every > 0 && steps_done_ % config_.checkpoint.every == 0;
+  return due ? Save() : absl::OkStatus();
+}
+
+StatusOr<StepMetrics> Trainer::Step() {
+  const Clock::time_point started = Clock::now();
+  StatusOr<std::vector<MicroBatch>> micro_batches = LoadMicroBatches();
+  int64_t my_tokens = 0;
+  if (micro_batches.ok()) {
+    for (const MicroBatch& micro_batch : *micro_batches) my_tokens += micro_batch.num_unmasked;
+  }
+  WEFT_ASSIGN_OR_RETURN(const int64_t tokens, AgreeOnTokens(micro_batches.status(), my_tokens));
+
+  const int64_t step = steps_done_ + 1;
+  const double lr = LearningRate(config_.scheduler, config_.optimizer.params.lr, step);
+  decoder_->BeginTraining(device_batch_->Upload(*stream_, std::move(*micro_batches)), 1.0f / static_cast<float>(tokens));
+  RunPlan(plan_, *decoder_, *params_, place_.world, {.compute = *stream_, .reduce = *stream_});
+  optimizer_->Step(*stream_, lr, step);
+  place_.world.AllReduce(*stream_, decoder_->loss_sum());
+  steps_done_ = step;
+
+  StepMetrics metrics;
+  metrics.step = step;
+  metrics.loss = ReadScalar(decoder_->loss_sum()) / static_cast<double>(tokens);
+  metrics.grad_norm = ReadScalar(optimizer_->grad_norm());
+  metrics.lr = lr;
+  metrics.tokens = *config_.train_batch_size * config_.data.sequence_length;
+  const double seconds = SecondsSince(started);
+  metrics.step_ms = seconds * 1e3;
+  metrics.tokens_per_s = static_cast<double>(metrics.tokens) / seconds;
+  metrics.memory_bytes = PeakMemoryBytes();
+  return metrics;
+}
+
+// Global batch b of G sequences is samples [b G, (b + 1) G); each rank takes a run of it, cut into micro-batches.
+StatusOr<std::vector<MicroBatch>> Trainer::LoadMicroBatches() {
+  const int64_t size = *config_.train_micro_batch_size_per_gpu, count = *config_.gradient_accumulation_steps;
+  const int64_t first = steps_done_ * *config_.train_batch_size + coord_.of(Axis::kDp) * count * size;
+  std::vector<MicroBatch> micro_batches;
+  for (int64_t i = 0; i < count; ++i) {
+    WEFT_ASSIGN_OR_RETURN(MicroBatch micro_batch, loader_->At(first + i * size, size));
+    micro_batches.push_back(std::move(micro_batch));
+  }
+  return micro_batches;
+}
+
+StatusOr<int64_t> Trainer::AgreeOnTokens(const Status& loaded, int64_t my_tokens) {
+  int64_t counts[2] = {my_tokens, loaded.ok() ? 0 : 1};  // unmasked tokens, failed ranks
+  place_.world.AllReduce(*host_stream_, TensorView(counts, {2}, DType::kI64, Device::Cpu()));
+  if (counts[1] > 0) return AgreeOnStatus(place_.world, loaded);
+  if (counts[0] == 0) {
+    return DataError(config_.data.path, ": no token of the global batch of step ", steps_done_ + 1, " carries loss");
+  }
+  return counts[0];
+}
+
+StatusOr<std::optional<double>> Trainer::Evaluate() {
+  if (validation_->num_sequences() == 0) return std::optional<double>();
+  const int64_t size = *config_.train_micro_batch_size_per_gpu, per_batch = size * mesh_.dp;
+  int64_t batches = (validation_->num_sequences() + per_batch - 1) / per_batch;
+  if (config_.eval.batches > 0) batches = std::min(batches, config_.eval.batches);
+  double loss = 0;
+  int64_t tokens = 0;
+  const Plan plan = ForwardPlan(params_->num_groups(), 1);
+  for (int64_t i = 0; i < batches; ++i) {
+    StatusOr<MicroBatch> loaded = validation_->At(i * per_batch + coord_.of(Axis::kDp) * size, size);
+    int64_t counts[2] = {loaded.ok() ? loaded->num_unmasked : 0, loaded.ok() ? 0 : 1};
+    place_.world.AllReduce(*host_stream_, TensorView(counts, {2}, DType::kI64, Device::Cpu()));
+    if (counts[1] > 0) return AgreeOnStatus(place_.world, loaded.status());
+    std::vector<MicroBatch> batch;
+    batch.push_back(std::move(*loaded));
+    decoder_->BeginEvaluation(device_batch_->Upload(*stream_, std::move(batch)));
+    RunPlan(plan, *decoder_, *params_, place_.world, {.compute = *stream_, .reduce = *stream_});
+    place_.world.AllReduce(*stream_, decoder_->loss_sum());
+    loss += ReadScalar(decoder_->loss_sum());
+    tokens += counts[0];
+  }
+  return std::optional<double>(loss / static_cast<double>(std::max<int64_t>(tokens, 1)));
+}
+
+Status Trainer::Save() {
+  const CheckpointInfo info = {.step = steps_done_,
+                               .samples = steps_done_ * *config_.train_batch_size,
+                               .config_yaml = ConfigYaml(config_),
+                               .model_config_json = ModelConfigToJson(model_config_).dump(2),
+                               .tokenizer_json = store_->tokenizer_json(),
+                               .tokenizer_config_json = store_->tokenizer_config_json(),
+                               .mesh = mesh_.ToString()};
+  WEFT_RETURN_IF_ERROR(SaveTrainState(*stream_, *params_, config_.output, info, place_.world));
+  last_saved_step_ = steps_done_;
+  const Status pruned = is_writer() ? PruneCheckpoints(config_.output, config_.checkpoint.keep) : absl::OkStatus();
+  LogInfo("saved ", config_.output, "/checkpoints/step-", steps_done_);
+  return AgreeOnStatus(place_.world, pruned);
+}
+
+double Trainer::ReadScalar(ConstTensorView scalar) {
+  float value = 0;
+  stream_->Copy(TensorView(&value, {1}, DType::kF32, Device::Cpu()), scalar);
+  stream_->Synchronize();
+  return value;
+}
+
+double Trainer::PeakMemoryBytes() const {
+  if (place_.device.is_cuda()) {
+    return static_cast<double>(cuda::TotalBytes(place_.device.index) - cuda::FreeBytes(place_.device.index));
+  }
+  struct rusage usage;
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<double>(usage.ru_maxrss) * 1024;
+}
+
+}  // namespace weft

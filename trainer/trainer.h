@@ -1,0 +1,82 @@
+// The trainer: what a step is, and the loop around it. Everything that happens in a step is what Step() reads like.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "checkpoint/checkpoint.h"
+#include "data/loader.h"
+#include "model/decoder.h"
+#include "optim/optimizer.h"
+#include "parallel/communicator.h"
+#include "trainer/device_batch.h"
+#include "trainer/metrics.h"
+#include "trainer/run_config.h"
+
+namespace weft {
+
+// The machine a run is given.
+struct TrainerPlace {
+  Communicator& world;  // all ranks; CPU tensors
+  Device device;
+  int num_threads = 1;              // of this rank's CPU kernels
+  bool asynchronous_streams = false;  // CPU: real queues with random delays (tests)
+};
+
+class Trainer {
+ public:
+  // Opens the data, builds the model, and takes initial weights, those of model.path, or those of the checkpoint to
+  // resume. Writes nothing. Every rank returns the same status.
+  static StatusOr<std::unique_ptr<Trainer>> Create(const RunConfig& config, const TrainerPlace& place);
+
+  // Trains up to config.steps; writes metrics, checkpoints and the loss curve under config.output.
+  Status Run();
+
+  // One optimizer step on the next global batch.
+  StatusOr<StepMetrics> Step();
+  // Mean loss over the validation split; nullopt when there is none.
+  StatusOr<std::optional<double>> Evaluate();
+
+  int64_t steps_done() const { return steps_done_; }
+  ParamStore& params() { return *params_; }
+  const ModelConfig& model_config() const { return model_config_; }
+
+ private:
+  Trainer(const RunConfig& config, const TrainerPlace& place);
+  Status Build();
+  Status StartWeights();
+  Status CheckAgreesWith(const CheckpointInfo& info, bool strictly) const;
+  Status Resume(const std::string& checkpoint);
+  Status PrepareOutput();
+  Status RunToEnd();
+  Status Save();
+  Status FinishStep(StepMetrics* metrics, MetricsFile* file);
+  StatusOr<std::vector<MicroBatch>> LoadMicroBatches();
+  // Adds the ranks' counts of unmasked tokens; an error of any rank becomes everybody's.
+  StatusOr<int64_t> AgreeOnTokens(const Status& loaded, int64_t my_tokens);
+  double ReadScalar(ConstTensorView scalar);
+  double PeakMemoryBytes() const;
+  bool is_writer() const { return place_.world.rank() == 0; }
+
+  const RunConfig config_;
+  TrainerPlace place_;
+  MeshShape mesh_;
+  Coord coord_;
+  std::unique_ptr<ThreadPool> pool_;
+  std::unique_ptr<Stream> stream_;
+  std::unique_ptr<Stream> host_stream_;  // CPU, for collectives on counts
+
+  std::shared_ptr<const TokenStore> store_;
+  std::unique_ptr<Loader> loader_;
+  std::unique_ptr<Loader> validation_;
+  ModelConfig model_config_;
+  std::unique_ptr<ParamStore> params_;
+  std::unique_ptr<Decoder> decoder_;
+  std::unique_ptr<Optimizer> optimizer_;
+  std::unique_ptr<DeviceBatch> device_batch_;
+  Plan plan_;
+  int64_t steps_done_ = 0;
+  int64_t last_saved_step_ = -1;
+};
+
+}  // namespace weft
