@@ -1,0 +1,27 @@
+// weft: one binary, one verb a task.
+#include <CLI/CLI.hpp>
+
+#include "launch/verbs.h"
+
+int main(int argc, char** argv) {
+  CLI::App app(
+      "weft trains and fine-tunes large language models, and serves what it trained.\n"
+      "Start it alone, or under mpirun or srun: each process becomes a rank.",
+      "weft");
+  app.require_subcommand(1);
+  app.get_formatter()->column_width(36);
+  weft::VerbAction action;
+  const weft::ChooseVerb choose = [&action](weft::VerbAction chosen) { action = std::move(chosen); };
+  weft::AddTrainVerb(app, choose);
+  weft::AddDataVerb(app, choose);
+  weft::AddExportVerb(app, choose);
+  weft::AddGenerateVerb(app, choose);
+  weft::AddServeVerb(app, choose);
+  weft::AddInspectVerb(app, choose);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {  // also the way that --help takes
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  return action();
+}
