@@ -1,0 +1,101 @@
+// A tiny decoder with random weights and packed micro-batches, for tests of the model.
+#pragma once
+
+#include <vector>
+
+#include "core/rng.h"
+#include "data/batch.h"
+#include "model/decoder.h"
+#include "parallel/communicator.h"
+
+namespace weft {
+
+inline ModelConfig TinyConfig(const std::string& model_type = "llama") {
+  ModelConfig c;
+  c.model_type = model_type;
+  c.vocab_size = 37;
+  c.hidden_size = 24;
+  c.intermediate_size = 40;
+  c.num_hidden_layers = 3;
+  c.num_attention_heads = 4;
+  c.num_key_value_heads = 2;
+  c.head_dim = model_type == "qwen3" ? 10 : 6;
+  c.max_position_embeddings = 64;
+  c.qkv_bias = model_type == "qwen2";
+  c.qk_norm = model_type == "qwen3";
+  c.tie_word_embeddings = model_type == "qwen2";
+  return c;
+}
+
+// Sequences of `sequence_length` random tokens: one document and a half, then padding, with an uneven loss mask.
+inline MicroBatch TinyBatch(uint64_t seed, int64_t num_sequences, int64_t sequence_length, int64_t vocab_size) {
+  BatchBuilder builder(num_sequences, sequence_length);
+  const Rng rng(seed, StreamKey("tiny batch"));
+  uint64_t draw = 0;
+  for (int64_t s = 0; s < num_sequences; ++s) {
+    for (const int64_t length : {sequence_length / 2 + s, sequence_length / 3 - s}) {
+      std::vector<int32_t> tokens;
+      std::vector<uint8_t> mask;
+      for (int64_t i = 0; i <= length; ++i) {
+        tokens.push_back(static_cast<int32_t>(rng.Below(draw++, static_cast<uint64_t>(vocab_size))));
+        mask.push_back(rng.Below(draw++, 4) != 0 ? 1 : 0);
+      }
+      builder.AddPiece(tokens, mask);
+    }
+    builder.EndSequence();
+  }
+  return builder.Take();
+}
+
+inline MicroBatchView ViewOf(const MicroBatch& batch) {
+  return {.tokens = batch.tokens.view(), .targets = batch.targets.view(), .weights = batch.weights.view(),
+          .positions = batch.positions.view(),
+          .packing = {.cu_seqlens = batch.cu_seqlens.view(), .max_seqlen = batch.max_seqlen}};
+}
+
+// A decoder with everything it needs, on one CPU rank.
+struct TinyRig {
+  TinyRig(const ModelConfig& config, int64_t tokens_per_micro_batch, Recompute recompute = Recompute::kNone,
+          DType dtype = DType::kF32, uint64_t delay_seed = 0)
+      : config(config),
+        params(MakeDecoderParams(config)),
+        stream(Stream::Create(Device::Cpu(), {.asynchronous = delay_seed != 0, .delay_seed = delay_seed})),
+        store(params.specs, MeshShape{}, Coord{}, Device::Cpu(), {.compute_dtype = dtype}),
+        decoder(config, params, &store, stream.get(),
+                {.tokens_per_micro_batch = tokens_per_micro_batch, .max_positions = 64, .recompute = recompute}) {
+    store.Initialize(*stream, 7);
+  }
+
+  // Loss per unmasked token; gradients of it are left in the store.
+  double Train(const std::vector<MicroBatchView>& batches, int64_t unmasked) {
+    store.ZeroGrads(*stream);
+    decoder.BeginTraining(batches, 1.0f / static_cast<float>(unmasked));
+    RunPlan(OneStagePlan(params.num_groups(), static_cast<int>(batches.size())), decoder, store, *self,
+            {.compute = *stream, .reduce = *stream});
+    stream->Synchronize();
+    return decoder.loss_sum().data<float>()[0] / static_cast<double>(unmasked);
+  }
+  double Evaluate(const MicroBatchView& batch, int64_t unmasked) {
+    decoder.BeginEvaluation({batch});
+    RunPlan(ForwardPlan(params.num_groups(), 1), decoder, store, *self, {.compute = *stream, .reduce = *stream});
+    stream->Synchronize();
+    return decoder.loss_sum().data<float>()[0] / static_cast<double>(unmasked);
+  }
+  std::vector<float> Gradients() {
+    std::vector<float> all;
+    for (int id = 0; id < store.num_params(); ++id) {
+      const float* grad = store.Grad(id).data<float>();
+      all.insert(all.end(), grad, grad + store.Grad(id).num_elements());
+    }
+    return all;
+  }
+
+  ModelConfig config;
+  DecoderParams params;
+  std::unique_ptr<Stream> stream;
+  ParamStore store;
+  Decoder decoder;
+  std::unique_ptr<Communicator> self = MakeSelfCommunicator();
+};
+
+}  // namespace weft
