@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "absl/strings/str_format.h"
+#include "core/config_writer.h"
 #include "launch/report.h"
 #include "launch/verbs.h"
 #include "model/params.h"
@@ -15,7 +16,7 @@ Status InspectConfig(const ConfigSources& sources, int64_t ranks) {
   RunConfig config;
   WEFT_ASSIGN_OR_RETURN(const ConfigReport report, ReadRunConfig(sources, ranks, config));
   for (const std::string& notice : report.notices) LogInfo(notice);
-  std::fputs(ConfigYaml(config).c_str(), stdout);
+  std::fputs(WriteConfig(config).c_str(), stdout);
   return absl::OkStatus();
 }
 

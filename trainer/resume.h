@@ -2,18 +2,14 @@
 #pragma once
 
 #include <string>
-#include <vector>
 
 #include "core/status.h"
-#include "trainer/run_config.h"
 
 namespace weft {
 
-// The settings that decide a run's numbers, by key: model, data, batch, seed, precision, optimizer, schedule. Layout,
-// logging, checkpoints, threads and the number of steps may change freely between a run and its continuation.
-std::string IdentityOf(const RunConfig& config);
-
-// OK when the two agree; else an error that names each key with both values. `saved_yaml` is a checkpoint's config.
-Status CheckSameIdentity(const std::string& saved_yaml, const RunConfig& config, const std::string& checkpoint);
+// OK when the resolved configurations of a checkpoint and of a run agree in everything that decides the run's numbers;
+// else an error that names each key with both values. Layout, output, logging, evaluation, checkpoints, threads and the
+// number of steps may change freely. Both texts are as WriteConfig writes them.
+Status CheckSameRun(const std::string& checkpoint, const std::string& saved_yaml, const std::string& current_yaml);
 
 }  // namespace weft

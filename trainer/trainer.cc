@@ -7,6 +7,7 @@
 #include <chrono>
 #include <filesystem>
 
+#include "core/config_writer.h"
 #include "core/cuda_device.h"
 #include "core/file.h"
 #include "core/log.h"
@@ -84,7 +85,7 @@ Status Trainer::StartWeights() {
 
 Status Trainer::Resume(const std::string& checkpoint) {
   WEFT_ASSIGN_OR_RETURN(const CheckpointInfo info, ReadCheckpointInfo(checkpoint));
-  WEFT_RETURN_IF_ERROR(CheckSameIdentity(info.config_yaml, config_, checkpoint));
+  WEFT_RETURN_IF_ERROR(CheckSameRun(checkpoint, info.config_yaml, WriteConfig(config_)));
   if (info.step > config_.steps) {
     return UserError(checkpoint, " is at step ", info.step, ", beyond steps: ", config_.steps,
                      "; raise steps, or set checkpoint.resume: never to begin again");
@@ -120,7 +121,7 @@ Status Trainer::PrepareOutput() {
     LogInfo("kept the checkpoints of the run before as ", checkpoints, ".old-", number);
   }
   WEFT_RETURN_IF_ERROR(MakeFolders(checkpoints));
-  return WriteFileAtomically(config_.output + "/config.yaml", ConfigYaml(config_));
+  return WriteFileAtomically(config_.output + "/config.yaml", WriteConfig(config_));
 }
 
 Status Trainer::RunToEnd() {
@@ -238,7 +239,7 @@ StatusOr<std::optional<double>> Trainer::Evaluate() {
 Status Trainer::Save() {
   const CheckpointInfo info = {.step = steps_done_,
                                .samples = steps_done_ * *config_.train_batch_size,
-                               .config_yaml = ConfigYaml(config_),
+                               .config_yaml = WriteConfig(config_),
                                .model_config_json = ModelConfigToJson(model_config_).dump(2),
                                .tokenizer_json = store_->tokenizer_json(),
                                .tokenizer_config_json = store_->tokenizer_config_json(),

@@ -45,7 +45,6 @@ class Trainer {
   Trainer(const RunConfig& config, const TrainerPlace& place);
   Status Build();
   Status StartWeights();
-  Status CheckAgreesWith(const CheckpointInfo& info, bool strictly) const;
   Status Resume(const std::string& checkpoint);
   Status PrepareOutput();
   Status RunToEnd();

@@ -1,0 +1,68 @@
+// Compares two resolved configurations, key by key (see resume.h).
+#include "trainer/resume.h"
+
+#include <map>
+#include <sstream>
+#include <vector>
+
+namespace weft {
+namespace {
+
+// Keys and sections that may differ between a run and its continuation.
+constexpr std::string_view kFree[] = {"output", "steps", "device", "threads", "train_micro_batch_size_per_gpu",
+                                      "gradient_accumulation_steps", "parallel", "zero_optimization", "recompute",
+                                      "checkpoint", "eval", "logging", "steps_per_print", "activation_checkpointing",
+                                      "bf16", "fp16"};
+
+bool IsFree(const std::string& key) {
+  for (std::string_view free : kFree) {
+    if (key == free || (key.size() > free.size() && key.starts_with(free) && key[free.size()] == '.')) return true;
+  }
+  return false;
+}
+
+// "a:\n  b: 1\n" to {"a.b": "1"}: enough of YAML for what WriteConfig writes.
+std::map<std::string, std::string> Flatten(const std::string& yaml) {
+  std::map<std::string, std::string> values;
+  std::vector<std::pair<size_t, std::string>> sections;  // indentation, name
+  std::istringstream lines(yaml);
+  for (std::string line; std::getline(lines, line);) {
+    const size_t indent = line.find_first_not_of(' ');
+    const size_t colon = line.find(':');
+    if (indent == std::string::npos || colon == std::string::npos || line[indent] == '#') continue;
+    while (!sections.empty() && sections.back().first >= indent) sections.pop_back();
+    std::string key;
+    for (const auto& [_, name] : sections) key += name + ".";
+    key += line.substr(indent, colon - indent);
+    const size_t value = line.find_first_not_of(' ', colon + 1);
+    if (value == std::string::npos) {
+      sections.emplace_back(indent, line.substr(indent, colon - indent));
+    } else {
+      values[key] = line.substr(value);
+    }
+  }
+  return values;
+}
+
+}  // namespace
+
+Status CheckSameRun(const std::string& checkpoint, const std::string& saved_yaml, const std::string& current_yaml) {
+  const std::map<std::string, std::string> saved = Flatten(saved_yaml), current = Flatten(current_yaml);
+  std::string differences;
+  const auto note = [&](const std::string& key, const std::string& was, const std::string& is) {
+    if (!IsFree(key)) StrAppend(&differences, "\n  ", key, ": was ", was, ", is ", is);
+  };
+  for (const auto& [key, value] : saved) {
+    const auto found = current.find(key);
+    if (found == current.end()) note(key, value, "absent");
+    if (found != current.end() && found->second != value) note(key, value, found->second);
+  }
+  for (const auto& [key, value] : current) {
+    if (saved.find(key) == saved.end()) note(key, "absent", value);
+  }
+  if (differences.empty()) return absl::OkStatus();
+  return UserError(checkpoint, " was written by a run with other settings:", differences,
+                   "\nrestore them, choose another output, or set checkpoint.resume: never to begin again");
+}
+
+}  // namespace weft
