@@ -1,0 +1,64 @@
+// `weft generate`: continues a prompt, on stdout.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <future>
+
+#include "inference/load.h"
+#include "launch/report.h"
+#include "launch/verbs.h"
+
+namespace weft {
+namespace {
+
+struct GenerateArguments {
+  std::string folder;
+  std::string prompt;
+  int64_t max_tokens = 128;
+  SamplingOptions sampling;
+  std::string dtype = "f32";
+  bool ignore_eos = false;
+};
+
+Status Generate(const GenerateArguments& arguments) {
+  WEFT_ASSIGN_OR_RETURN(const std::unique_ptr<Engine> engine,
+                        LoadEngine(arguments.folder, {.dtype = *ParseDType(arguments.dtype), .num_threads = DefaultNumThreads(1)}));
+  CompletionRequest request;
+  request.prompt = engine->tokenizer().Encode(arguments.prompt);
+  // A model without a beginning-of-sequence token cannot continue nothing.
+  if (request.prompt.empty() && engine->tokenizer().eos_id().has_value()) request.prompt = {*engine->tokenizer().eos_id()};
+  request.max_tokens = arguments.max_tokens;
+  request.sampling = arguments.sampling;
+  request.ignore_eos = arguments.ignore_eos;
+  std::promise<void> done;
+  request.deliver = [&done](const Delivery& delivery) {
+    std::fwrite(delivery.text.data(), 1, delivery.text.size(), stdout);
+    std::fflush(stdout);
+    if (delivery.finished != FinishReason::kNone) done.set_value();
+    return true;
+  };
+  WEFT_RETURN_IF_ERROR(engine->Submit(std::move(request)));
+  done.get_future().wait();
+  std::fputs("\n", stdout);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void AddGenerateVerb(CLI::App& app, const ChooseVerb& choose) {
+  CLI::App* verb = app.add_subcommand("generate", "Continue a prompt with a model; the text alone goes to stdout");
+  auto arguments = std::make_shared<GenerateArguments>();
+  verb->add_option("DIR", arguments->folder, "A Hugging Face folder, e.g. what weft export wrote")->required();
+  verb->add_option("--prompt", arguments->prompt, "The text to continue")->type_name("TEXT");
+  verb->add_option("--max-tokens", arguments->max_tokens, "Tokens to generate at most")->capture_default_str();
+  verb->add_option("--temperature", arguments->sampling.temperature, "0 takes the most likely token each time")->capture_default_str();
+  verb->add_option("--top-p", arguments->sampling.top_p, "Sample among the most likely tokens of this total probability")->capture_default_str();
+  verb->add_option("--top-k", arguments->sampling.top_k, "Sample among this many tokens; 0: all")->capture_default_str();
+  verb->add_option("--seed", arguments->sampling.seed, "The same seed gives the same text")->capture_default_str();
+  verb->add_option("--dtype", arguments->dtype, "Element type of weights and cache")->capture_default_str()
+      ->check(CLI::IsMember({"f32", "bf16"}));
+  verb->add_flag("--ignore-eos", arguments->ignore_eos, "Go on after an end-of-text token");
+  verb->footer("Example:\n  weft generate runs/tiny/model --prompt 'Once upon a time' --max-tokens 64 --temperature 0");
+  verb->callback([=] { choose([=] { return Report(Generate(*arguments)); }); });
+}
+
+}  // namespace weft
