@@ -2,6 +2,7 @@
 #include "trainer/model_setup.h"
 
 #include "core/file.h"
+#include "data/tokenizer.h"
 #include "nlohmann/json.hpp"
 
 namespace weft {
