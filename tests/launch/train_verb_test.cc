@@ -1,0 +1,149 @@
+// `weft train` as users run it: alone and under mpirun, stopped and resumed, and with mistakes.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "tests/launch/job.h"
+
+namespace weft {
+namespace {
+
+using testing::HasSubstr;
+
+std::string Slurp(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+std::string TrainTiny(const std::string& output, const std::string& more = "") {
+  return "train configs/tiny.yaml --set device=cpu --set data.path=" + SmallTokenStore() + " --set output=" + output + " " + more;
+}
+
+class TrainVerb : public testing::Test {
+ protected:
+  std::string Output(const std::string& name) const { return scratch_.path() + "/" + name; }
+  ScratchFolder scratch_;
+};
+
+TEST_F(TrainVerb, GivesTheSameLossesOnOneTwoAndFourRanks) {
+  const JobResult alone = RunWeft(TrainTiny(Output("alone")));
+  ASSERT_EQ(alone.exit_code, 0) << alone.err;
+  const std::vector<double> expected = MetricOf(Output("alone"), "loss"), norms = MetricOf(Output("alone"), "grad_norm");
+  ASSERT_EQ(expected.size(), 20u);
+  EXPECT_LT(expected.back(), 0.8 * expected.front());
+  for (const int ranks : {1, 2, 4}) {
+    const std::string output = Output("ranks" + std::to_string(ranks));
+    const JobResult job = RunWeft(TrainTiny(output), ranks);
+    ASSERT_EQ(job.exit_code, 0) << job.err;
+    const std::vector<double> losses = MetricOf(output, "loss"), theirs = MetricOf(output, "grad_norm");
+    ASSERT_EQ(losses.size(), expected.size());
+    for (size_t i = 0; i < losses.size(); ++i) {
+      EXPECT_NEAR(losses[i], expected[i], 1e-5 * expected[i]) << ranks << " ranks, step " << i + 1;
+      EXPECT_NEAR(theirs[i], norms[i], 1e-4 * norms[i]) << ranks << " ranks, step " << i + 1;
+    }
+  }
+}
+
+TEST_F(TrainVerb, IsTheSameTaskInLargerMicroBatchesAndWithRecomputation) {
+  ASSERT_EQ(RunWeft(TrainTiny(Output("a"))).exit_code, 0);
+  const JobResult other = RunWeft(TrainTiny(Output("b"), "--set train_micro_batch_size_per_gpu=2 --set recompute=block"));
+  ASSERT_EQ(other.exit_code, 0) << other.err;
+  const std::vector<double> a = MetricOf(Output("a"), "loss"), b = MetricOf(Output("b"), "loss");
+  ASSERT_EQ(a.size(), b.size());
+  for (size_t i = 0; i < a.size(); ++i) EXPECT_NEAR(a[i], b[i], 1e-5 * a[i]) << i;
+}
+
+TEST_F(TrainVerb, ResumesBitForBit) {
+  for (const int ranks : {0, 2}) {
+    const std::string whole = Output("whole" + std::to_string(ranks)), parts = Output("parts" + std::to_string(ranks));
+    const std::string fixed = "--set scheduler.params.total_num_steps=20 ";
+    ASSERT_EQ(RunWeft(TrainTiny(whole, fixed), ranks).exit_code, 0);
+    ASSERT_EQ(RunWeft(TrainTiny(parts, fixed + "--set steps=7"), ranks).exit_code, 0);
+    const JobResult resumed = RunWeft(TrainTiny(parts, fixed), ranks);
+    ASSERT_EQ(resumed.exit_code, 0) << resumed.err;
+    EXPECT_THAT(resumed.err, HasSubstr("resumed"));
+    EXPECT_EQ(MetricOf(parts, "step"), MetricOf(whole, "step"));
+    EXPECT_EQ(MetricOf(parts, "loss"), MetricOf(whole, "loss"));
+    EXPECT_EQ(MetricOf(parts, "grad_norm"), MetricOf(whole, "grad_norm"));
+    for (const std::string& run : {whole, parts}) {
+      ASSERT_EQ(RunWeft("export " + run + " --to " + run + "/model").exit_code, 0);
+    }
+    EXPECT_EQ(Slurp(whole + "/model/model.safetensors"), Slurp(parts + "/model/model.safetensors"));
+    EXPECT_FALSE(Slurp(whole + "/model/model.safetensors").empty());
+  }
+}
+
+TEST_F(TrainVerb, WritesWhatItPromises) {
+  const JobResult job = RunWeft(TrainTiny(Output("run"), "--set checkpoint.every=5 --set checkpoint.keep=2"));
+  ASSERT_EQ(job.exit_code, 0) << job.err;
+  EXPECT_EQ(job.out, "");
+  EXPECT_THAT(Slurp(Output("run/loss.svg")), HasSubstr("</svg>"));
+  EXPECT_THAT(Slurp(Output("run/config.yaml")), HasSubstr("train_micro_batch_size_per_gpu:"));
+  EXPECT_TRUE(std::filesystem::exists(Output("run/checkpoints/step-20")));
+  EXPECT_TRUE(std::filesystem::exists(Output("run/checkpoints/step-15")));
+  EXPECT_FALSE(std::filesystem::exists(Output("run/checkpoints/step-10")));
+  // A resolved configuration is itself a configuration.
+  EXPECT_EQ(RunWeft("inspect config " + Output("run/config.yaml")).exit_code, 0);
+}
+
+TEST_F(TrainVerb, RefusesToResumeAnotherRun) {
+  ASSERT_EQ(RunWeft(TrainTiny(Output("run"), "--set steps=2 --set scheduler.params.total_num_steps=20")).exit_code, 0);
+  const JobResult other = RunWeft(TrainTiny(Output("run"), "--set seed=9 --set scheduler.params.total_num_steps=20"));
+  EXPECT_EQ(other.exit_code, 2);
+  EXPECT_THAT(other.err, HasSubstr("seed: was"));
+  const JobResult anew = RunWeft(TrainTiny(Output("run"), "--set seed=9 --set checkpoint.resume=never --set steps=2"));
+  EXPECT_EQ(anew.exit_code, 0) << anew.err;
+  EXPECT_TRUE(std::filesystem::exists(Output("run/checkpoints.old-1/step-2"))) << "nothing is lost";
+}
+
+struct Mistake {
+  std::string name, arguments, message;
+};
+class TrainVerbMistake : public TrainVerb, public testing::WithParamInterface<Mistake> {};
+
+TEST_P(TrainVerbMistake, GetsOneErrorAndWritesNothing) {
+  for (const int ranks : {0, 2}) {
+    const JobResult job = RunWeft(TrainTiny(Output("run"), GetParam().arguments), ranks);
+    EXPECT_EQ(job.exit_code, 2) << job.err;
+    EXPECT_THAT(job.err, HasSubstr(GetParam().message));
+    EXPECT_EQ(job.err.find("weft: error:"), job.err.rfind("weft: error:")) << "one error:\n" << job.err;
+    EXPECT_FALSE(std::filesystem::exists(Output("run")));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, TrainVerbMistake,
+    testing::Values(Mistake{"UnknownKey", "--set optimiser.type=AdamW", "did you mean 'optimizer'"},
+                    Mistake{"MissingData", "--set data.path=/nonexistent/data.h5", "/nonexistent/data.h5"},
+                    Mistake{"ForeignData", "--set data.path=README.md", "README.md"},
+                    Mistake{"BrokenModel", "--set model.path=docs", "docs/config.json"},
+                    Mistake{"UnevenBatch", "--set train_batch_size=7 --set train_micro_batch_size_per_gpu=2", "train_batch_size"},
+                    Mistake{"NotBuiltYet", "--set parallel.tp=2", "parallel.tp"},
+                    Mistake{"TooLongSequences", "--set data.sequence_length=100000", "max_position_embeddings"}),
+    [](const auto& info) { return info.param.name; });
+
+TEST_F(TrainVerb, RefusesATruncatedTokenStore) {
+  const std::string broken = Output("broken.h5");
+  const std::string whole = Slurp(SmallTokenStore());
+  std::ofstream(broken, std::ios::binary) << whole.substr(0, whole.size() / 2);
+  for (const int ranks : {0, 2}) {
+    const JobResult job = RunWeft(TrainTiny(Output("run"), "--set data.path=" + broken), ranks);
+    EXPECT_EQ(job.exit_code, 2) << job.err;
+    EXPECT_THAT(job.err, HasSubstr("broken.h5"));
+    EXPECT_FALSE(std::filesystem::exists(Output("run")));
+  }
+}
+
+TEST_F(TrainVerb, NamesTheFileAndLineOfAMistake) {
+  const std::string config = Output("bad.yaml");
+  std::ofstream(config) << "output: run\nsteps: 3\nmodel:\n  hidden_sizes: 64\n";
+  const JobResult job = RunWeft("train " + config);
+  EXPECT_EQ(job.exit_code, 2);
+  EXPECT_THAT(job.err, HasSubstr("bad.yaml:4"));
+  EXPECT_THAT(job.err, HasSubstr("did you mean 'hidden_size'"));
+}
+
+}  // namespace
+}  // namespace weft
