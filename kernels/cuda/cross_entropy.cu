@@ -14,8 +14,11 @@ struct Softmax {
   float sum;
 };
 
+// The larger one, or NaN if either is: fmaxf would hide it.
+__device__ inline float LargerOrNaN(float a, float b) { return isnan(a) || a > b ? a : b; }
+
 __device__ inline Softmax Merge(Softmax a, Softmax b) {
-  const float max = fmaxf(a.max, b.max);
+  const float max = LargerOrNaN(a.max, b.max);
   if (max == -INFINITY) return {max, 0};
   return {max, a.sum * expf(a.max - max) + b.sum * expf(b.max - max)};
 }
@@ -43,7 +46,7 @@ __global__ void StatsKernel(const T* logits, const int32_t* targets, float* lse,
     Load<n>(row + i, value);
     float max = value[0];
 #pragma unroll
-    for (int j = 1; j < n; ++j) max = fmaxf(max, value[j]);
+    for (int j = 1; j < n; ++j) max = LargerOrNaN(max, value[j]);
     float sum = 0;
 #pragma unroll
     for (int j = 0; j < n; ++j) sum += max == -INFINITY ? 0.0f : expf(value[j] - max);

@@ -33,7 +33,8 @@ __global__ void ClipScaleKernel(const float* sum_squares, int64_t size, float ma
   if (threadIdx.x != 0) return;
   const auto root = static_cast<float>(sqrt(sum));
   *norm = root;
-  *scale = max_norm > 0 ? fminf(1.0f, max_norm / (root + 1e-6f)) : 1.0f;
+  const float factor = max_norm / (root + 1e-6f);
+  *scale = max_norm > 0 && !(factor >= 1) ? factor : 1.0f;  // NaN stays NaN
 }
 
 }  // namespace
