@@ -53,16 +53,24 @@ inline MicroBatchView ViewOf(const MicroBatch& batch) {
           .packing = {.cu_seqlens = batch.cu_seqlens.view(), .max_seqlen = batch.max_seqlen}};
 }
 
-// A decoder with everything it needs, on one CPU rank.
+// The values of a tensor on any device, f32.
+inline std::vector<float> ValuesOf(Stream& stream, ConstTensorView tensor) {
+  std::vector<float> values(static_cast<size_t>(tensor.num_elements()));
+  stream.Copy(TensorView(values.data(), tensor.shape(), DType::kF32, Device::Cpu()), tensor);
+  stream.Synchronize();
+  return values;
+}
+
+// A decoder with everything it needs, on one rank.
 struct TinyRig {
   TinyRig(const ModelConfig& config, int64_t tokens_per_micro_batch, Recompute recompute = Recompute::kNone,
-          DType dtype = DType::kF32, uint64_t delay_seed = 0)
+          DType dtype = DType::kF32, uint64_t delay_seed = 0, Device device = Device::Cpu())
       : config(config),
         params(MakeDecoderParams(config)),
-        stream(Stream::Create(Device::Cpu(), {.asynchronous = delay_seed != 0, .delay_seed = delay_seed})),
-        store(params.specs, MeshShape{}, Coord{}, Device::Cpu(), {.compute_dtype = dtype}),
+        stream(Stream::Create(device, {.asynchronous = delay_seed != 0, .delay_seed = delay_seed})),
+        store(params.specs, MeshShape{}, Coord{}, device, {.compute_dtype = dtype}),
         decoder(config, params, &store, stream.get(),
-                {.tokens_per_micro_batch = tokens_per_micro_batch, .max_positions = 64, .recompute = recompute}) {
+                {.tokens_per_micro_batch = tokens_per_micro_batch, .max_positions = 128, .recompute = recompute}) {
     store.Initialize(*stream, 7);
   }
 
@@ -72,20 +80,18 @@ struct TinyRig {
     decoder.BeginTraining(batches, 1.0f / static_cast<float>(unmasked));
     RunPlan(OneStagePlan(params.num_groups(), static_cast<int>(batches.size())), decoder, store, *self,
             {.compute = *stream, .reduce = *stream});
-    stream->Synchronize();
-    return decoder.loss_sum().data<float>()[0] / static_cast<double>(unmasked);
+    return ValuesOf(*stream, decoder.loss_sum())[0] / static_cast<double>(unmasked);
   }
   double Evaluate(const MicroBatchView& batch, int64_t unmasked) {
     decoder.BeginEvaluation({batch});
     RunPlan(ForwardPlan(params.num_groups(), 1), decoder, store, *self, {.compute = *stream, .reduce = *stream});
-    stream->Synchronize();
-    return decoder.loss_sum().data<float>()[0] / static_cast<double>(unmasked);
+    return ValuesOf(*stream, decoder.loss_sum())[0] / static_cast<double>(unmasked);
   }
   std::vector<float> Gradients() {
     std::vector<float> all;
     for (int id = 0; id < store.num_params(); ++id) {
-      const float* grad = store.Grad(id).data<float>();
-      all.insert(all.end(), grad, grad + store.Grad(id).num_elements());
+      const std::vector<float> grad = ValuesOf(*stream, store.Grad(id));
+      all.insert(all.end(), grad.begin(), grad.end());
     }
     return all;
   }
