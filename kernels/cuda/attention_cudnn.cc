@@ -9,6 +9,7 @@
 // Source: cuDNN developer guide, "Scaled dot product attention"; cudnn-frontend's node for its backward.
 #include "kernels/cuda/attention_cudnn.h"
 
+#define CUDNN_FRONTEND_SKIP_JSON_LIB  // it would bring a JSON library of its own, at odds with the one weft links
 #include <cudnn_frontend.h>
 
 #include <bit>
