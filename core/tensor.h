@@ -45,6 +45,8 @@ class ViewBase {
     view.shape_ = shape;
     return view;
   }
+  // The same elements in one dim.
+  Self Flat() const { return Reshaped({num_elements()}); }
 
  protected:
   ViewBase() = default;

@@ -8,10 +8,19 @@
 
 namespace weft {
 
+namespace {
+
+// Whether the prompt holds any text: after control tokens alone (BOS) the answer is the beginning of a text.
+bool HoldsText(const std::vector<int32_t>& prompt, const Tokenizer& tokenizer) {
+  return std::any_of(prompt.begin(), prompt.end(), [&](int32_t id) { return !tokenizer.IsControl(id); });
+}
+
+}  // namespace
+
 // A request that holds a slot.
 struct Engine::Sequence {
-  Sequence(CompletionRequest request, const Tokenizer& tokenizer)
-      : request(std::move(request)), decoder(tokenizer, /*continues_text=*/true) {}
+  Sequence(CompletionRequest given, const Tokenizer& tokenizer)
+      : request(std::move(given)), decoder(tokenizer, /*continues_text=*/HoldsText(request.prompt, tokenizer)) {}
 
   CompletionRequest request;
   StreamDecoder decoder;

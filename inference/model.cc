@@ -33,7 +33,7 @@ Status LoadWeights(const std::string& folder, Stream& stream, ParamStore& store)
   }
   WEFT_RETURN_IF_ERROR(LoadHuggingFacePieces(folder, pieces));
   for (size_t id = 0; id < images.size(); ++id) {
-    Cast(stream, {.from = images[id], .to = store.MutableWeight(static_cast<int>(id))});
+    Cast(stream, {.from = images[id].view().Flat(), .to = store.MutableWeight(static_cast<int>(id)).Flat()});
   }
   stream.Synchronize();
   return absl::OkStatus();
@@ -154,14 +154,14 @@ void InferenceModel::Attend(int layer, int64_t n, bool fresh_sequence, const Qkv
 
 absl::Span<const float> InferenceModel::Logits(int64_t first_row, int64_t num_rows) {
   const int64_t vocab = config_.vocab_size;
-  if (logits_.num_bytes() == 0 || logits_.shape()[0] < num_rows) {
+  if (logits_.view().empty() || logits_.shape()[0] < num_rows) {
     logits_ = Tensor({num_rows, vocab}, store_.options().compute_dtype);
     logits_f32_ = Tensor({num_rows, vocab}, DType::kF32);
   }
   const TensorView logits = logits_.view().Rows(0, num_rows), as_f32 = logits_f32_.view().Rows(0, num_rows);
   Gemm(*stream_, {.a = head_.y.Rows(first_row, first_row + num_rows), .b = store_.Weight(params_.lm_head), .c = logits,
                   .transpose_b = true});
-  Cast(*stream_, {.from = logits, .to = as_f32});
+  Cast(*stream_, {.from = logits.Flat(), .to = as_f32.Flat()});
   stream_->Synchronize();
   return {as_f32.data<float>(), static_cast<size_t>(num_rows * vocab)};
 }

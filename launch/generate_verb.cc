@@ -1,4 +1,6 @@
 // `weft generate`: continues a prompt, on stdout.
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <future>
@@ -38,7 +40,7 @@ Status Generate(const GenerateArguments& arguments) {
   };
   WEFT_RETURN_IF_ERROR(engine->Submit(std::move(request)));
   done.get_future().wait();
-  std::fputs("\n", stdout);
+  if (::isatty(STDOUT_FILENO) == 1) std::fputs("\n", stdout);  // a pipe gets the text alone
   return absl::OkStatus();
 }
 

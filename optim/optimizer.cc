@@ -27,12 +27,11 @@ void Optimizer::Step(Stream& stream, double lr, int64_t step) {
   for (int id = 0; id < store_->num_params(); ++id) {
     const ParamSpec& spec = store_->specs()[static_cast<size_t>(id)];
     if (!spec.trainable) continue;
-    const Shape flat = {store_->Master(id).num_elements()};
-    AdamW(stream, {.param = store_->Master(id).Reshaped(flat),
-                   .grad = store_->Grad(id).Reshaped(flat),
-                   .m = store_->FirstMoment(id).Reshaped(flat),
-                   .v = store_->SecondMoment(id).Reshaped(flat),
-                   .weight = separate_weights ? store_->MutableWeight(id).Reshaped(flat) : TensorView(),
+    AdamW(stream, {.param = store_->Master(id).Flat(),
+                   .grad = store_->Grad(id).Flat(),
+                   .m = store_->FirstMoment(id).Flat(),
+                   .v = store_->SecondMoment(id).Flat(),
+                   .weight = separate_weights ? store_->MutableWeight(id).Flat() : TensorView(),
                    .grad_scale = scale_,
                    .lr = static_cast<float>(lr),
                    .beta1 = static_cast<float>(params_.betas[0]),

@@ -72,7 +72,7 @@ void ParamStore::Initialize(Stream& stream, uint64_t seed) {
     } else {
       Tensor staged(target.shape(), DType::kF32, device());
       stream.Copy(staged, host);
-      Cast(stream, {.from = staged, .to = target});
+      Cast(stream, {.from = staged.view().Flat(), .to = target.Flat()});
       stream.Synchronize();  // `staged` ends here
     }
     stream.Synchronize();  // `host` ends here

@@ -5,7 +5,7 @@ namespace weft {
 
 ConstTensorView DeviceBatch::Place(Stream& stream, const Tensor& from, Tensor& copy) {
   if (!device_.is_cuda()) return from.view();
-  if (!(copy.shape() == from.shape()) || copy.num_bytes() == 0) copy = Tensor(from.shape(), from.dtype(), device_);
+  if (!(copy.shape() == from.shape())) copy = Tensor(from.shape(), from.dtype(), device_);
   stream.Copy(copy, from);
   return copy.view();
 }
