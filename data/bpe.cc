@@ -2,6 +2,7 @@
 #include "data/bpe.h"
 
 #include <algorithm>
+#include <functional>
 #include <queue>
 #include <utility>
 

@@ -2,6 +2,7 @@
 #include "data/packing.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <map>
 
 #include "core/rng.h"

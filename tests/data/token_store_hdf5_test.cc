@@ -3,6 +3,8 @@
 
 #include <cstdio>
 #include <chrono>
+#include <cstdlib>
+#include <cstring>
 #include <numeric>
 #include <thread>
 
