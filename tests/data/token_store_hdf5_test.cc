@@ -1,11 +1,8 @@
 // The token store: what is written comes back, and damage of any byte, truncation or a foreign file is refused.
 #include "data/token_store_hdf5.h"
 
-#include <cstdio>
 #include <chrono>
 #include <cstdlib>
-#include <cstring>
-#include <numeric>
 #include <thread>
 
 #include "core/file.h"
