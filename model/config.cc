@@ -148,13 +148,15 @@ StatusOr<ModelConfig> ModelConfigFromJson(const json& object, const std::string&
   WEFT_RETURN_IF_ERROR(reader.status());
   c.num_key_value_heads = reader.Integer("num_key_value_heads", c.num_attention_heads);
   if (c.num_key_value_heads <= 0) reader.Fail("num_key_value_heads", "a positive number");
-  if (!reader.Has("head_dim") && c.hidden_size % c.num_attention_heads != 0) {
+  const bool derived = !reader.Has("head_dim") && c.model_type != "qwen3";  // Qwen3's default is 128
+  if (derived && c.hidden_size % c.num_attention_heads != 0) {
     reader.Fail("head_dim", "a number, because hidden_size is not a multiple of num_attention_heads");
   }
-  c.head_dim = reader.Integer("head_dim", c.hidden_size / c.num_attention_heads);
+  c.head_dim = reader.Integer("head_dim", derived ? c.hidden_size / c.num_attention_heads : 128);
   if (c.head_dim <= 0) reader.Fail("head_dim", "a positive number");
   c.max_position_embeddings = reader.Integer("max_position_embeddings", 2048);
   c.rms_norm_eps = reader.Number("rms_norm_eps", 1e-6);
+  c.initializer_range = reader.Number("initializer_range", 0.02);
   c.tie_word_embeddings = reader.Boolean("tie_word_embeddings", false);
   c.qkv_bias = c.model_type == "qwen2";
   c.qk_norm = c.model_type == "qwen3";
@@ -205,6 +207,7 @@ nlohmann::ordered_json ModelConfigToJson(const ModelConfig& c) {
   out["hidden_act"] = "silu";
   out["attention_bias"] = c.qkv_bias;
   out["mlp_bias"] = false;
+  out["initializer_range"] = c.initializer_range;
   out["tie_word_embeddings"] = c.tie_word_embeddings;
   out["rope_theta"] = c.rope_theta;
   out["rope_scaling"] = nullptr;

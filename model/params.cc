@@ -6,8 +6,6 @@
 namespace weft {
 namespace {
 
-constexpr double kInitDeviation = 0.02;
-
 // Collects rows; each Add returns the row's index.
 class Table {
  public:
@@ -37,7 +35,7 @@ void AddAttention(const ModelConfig& c, int layer, double output_deviation, Tabl
   };
   ids->wqkv = table.Add({.name = ours + "wqkv", .shape = {c.qkv_dim(), c.hidden_size}, .group = group,
                          .splits = {{Axis::kTp, 0, parts}}, .foreign = pieces("weight"),
-                         .init = {Init::Kind::kNormal, kInitDeviation}});
+                         .init = {Init::Kind::kNormal, c.initializer_range}});
   if (c.qkv_bias) {
     ids->bqkv = table.Add({.name = ours + "bqkv", .shape = {c.qkv_dim()}, .group = group,
                            .splits = {{Axis::kTp, 0, parts}}, .persist = true, .foreign = pieces("bias"),
@@ -59,7 +57,7 @@ void AddMlp(const ModelConfig& c, int layer, double output_deviation, Table& tab
   ids->w_gate_up = table.Add({.name = ours + "w_gate_up", .shape = {2 * ffn, c.hidden_size}, .group = group,
                               .splits = {{Axis::kTp, 0, {ffn, ffn}}},
                               .foreign = {{theirs + "gate_proj.weight", 0, ffn}, {theirs + "up_proj.weight", ffn, 2 * ffn}},
-                              .init = {Init::Kind::kNormal, kInitDeviation}});
+                              .init = {Init::Kind::kNormal, c.initializer_range}});
   ids->w_down = table.Add({.name = ours + "w_down", .shape = {c.hidden_size, ffn}, .group = group,
                            .splits = {{Axis::kTp, 1, {}}}, .foreign = {{theirs + "down_proj.weight", 0, c.hidden_size}},
                            .init = {Init::Kind::kNormal, output_deviation}});
@@ -71,12 +69,12 @@ DecoderParams MakeDecoderParams(const ModelConfig& c) {
   DecoderParams params;
   Table table(&params.specs);
   // Projections into the residual stream start smaller, so that its variance does not grow with depth (GPT-2).
-  const double output_deviation = kInitDeviation / std::sqrt(2.0 * static_cast<double>(c.num_hidden_layers));
+  const double output_deviation = c.initializer_range / std::sqrt(2.0 * static_cast<double>(c.num_hidden_layers));
   params.blocks.resize(static_cast<size_t>(c.num_hidden_layers));
   params.embedding = table.Add({.name = "embedding", .shape = {c.vocab_size, c.hidden_size},
                                 .group = params.embedding_group(), .splits = {{Axis::kTp, 0, {}}},
                                 .foreign = {{"model.embed_tokens.weight", 0, c.vocab_size}},
-                                .init = {Init::Kind::kNormal, kInitDeviation}});
+                                .init = {Init::Kind::kNormal, c.initializer_range}});
   for (int layer = 0; layer < static_cast<int>(c.num_hidden_layers); ++layer) {
     BlockParams& block = params.blocks[static_cast<size_t>(layer)];
     const int group = params.block_group(layer);
@@ -94,7 +92,7 @@ DecoderParams MakeDecoderParams(const ModelConfig& c) {
   if (!c.tie_word_embeddings) {
     params.lm_head = table.Add({.name = "lm_head", .shape = {c.vocab_size, c.hidden_size}, .group = params.head_group(),
                                 .splits = {{Axis::kTp, 0, {}}}, .foreign = {{"lm_head.weight", 0, c.vocab_size}},
-                                .init = {Init::Kind::kNormal, kInitDeviation}});
+                                .init = {Init::Kind::kNormal, c.initializer_range}});
   }
   return params;
 }

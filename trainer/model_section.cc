@@ -139,14 +139,7 @@ void ModelSection::VisitFields(FieldVisitor& v) {
 
 void ResolveModelSection(ModelSection& model, const ConfigReport& report, int64_t sequence_length,
                          const ModelFailure& fail) {
-  if (!model.path.empty()) {
-    const std::string prefix = "model.";
-    for (auto it = report.places.lower_bound(prefix); it != report.places.end() && it->first.starts_with(prefix);
-         ++it) {
-      if (it->first != "model.path") fail(it->first, "does not go with model.path, whose config.json has the shape");
-    }
-    return;
-  }
+  if (!model.path.empty()) return;  // its config.json has the shape
   CheckSizes(model, fail);
   ResolveHeads(model, fail);
   if (model.rope_scaling.has_value()) CheckRopeScaling(*model.rope_scaling, fail);

@@ -44,6 +44,7 @@ nlohmann::json SectionJson(const ModelSection& m, int64_t vocab_size) {
   json["rope_theta"] = m.rope_theta;
   if (m.rope_scaling.has_value()) json["rope_scaling"] = RopeScalingJson(*m.rope_scaling);
   json["max_position_embeddings"] = m.max_position_embeddings;
+  json["initializer_range"] = m.initializer_range;
   json["tie_word_embeddings"] = m.tie_word_embeddings;
   if (m.attention_bias.has_value()) json["attention_bias"] = *m.attention_bias;
   if (m.sliding_window.has_value()) json["sliding_window"] = *m.sliding_window;

@@ -159,6 +159,18 @@ void ResolveBatch(RunConfig& c, int64_t world_size, Checker& check) {
   c.gradient_accumulation_steps = whole->gradient_accumulation_steps;
 }
 
+// A model's folder brings its own shape; one that stands beside it (a file's, under --set model.path) has no part.
+void NoticeUnusedShape(const ModelSection& model, ConfigReport& report) {
+  if (model.path.empty()) return;
+  const auto first = report.places.upper_bound("model.");
+  for (auto it = first; it != report.places.end() && it->first.starts_with("model."); ++it) {
+    if (it->first == "model.path") continue;
+    report.notices.push_back(StrCat(it->second.ToString(), ": the shape is that of ", model.path,
+                                    "; the other keys of the section model are not used"));
+    return;
+  }
+}
+
 }  // namespace
 
 Status ResolveRunConfig(RunConfig& config, int64_t world_size, ConfigReport& report) {
@@ -171,6 +183,7 @@ Status ResolveRunConfig(RunConfig& config, int64_t world_size, ConfigReport& rep
   ResolveModelSection(config.model, report, config.data.sequence_length,
                       [&](std::string_view key, std::string_view message) { check.Fail(std::string(key), message); });
   WEFT_RETURN_IF_ERROR(check.Finish());
+  NoticeUnusedShape(config.model, report);
   if (config.activation_checkpointing.has_value() && !report.Has("recompute")) {
     report.notices.push_back(StrCat(report.PlaceOf("activation_checkpointing").ToString(),
                                     ": activation_checkpointing: taken as recompute: block"));

@@ -174,10 +174,13 @@ TEST(RunConfig, RanksMustDivide) {
             "--set parallel.tp=3: parallel: pp 1 * tp 3 does not divide the number of ranks, 4");
 }
 
-TEST(RunConfig, ModelPathExcludesAShape) {
-  EXPECT_EQ(With({"train_batch_size=8", "model.path=m"}).error.substr(0, 60),
-            "a.yaml:3: model.hidden_size: does not go with model.path, wh");
-  EXPECT_EQ(With({"train_batch_size=8", "model={path: m}"}).error, "");
+TEST(RunConfig, AModelFolderBringsItsOwnShape) {
+  const Outcome both = With({"train_batch_size=8", "model.path=m"});
+  EXPECT_EQ(both.error, "");
+  EXPECT_THAT(both.report.notices, testing::Contains(HasSubstr("the other keys of the section model are not used")));
+  const Outcome alone = With({"train_batch_size=8", "model={path: m}"});
+  EXPECT_EQ(alone.error, "");
+  EXPECT_THAT(alone.report.notices, testing::Not(testing::Contains(HasSubstr("section model"))));
 }
 
 TEST(RunConfig, SlidingWindowsCountWhereTheyAreShort) {
