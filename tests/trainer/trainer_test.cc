@@ -1,0 +1,130 @@
+// The trainer on thread ranks with asynchronous streams: a whole data-parallel job that sanitizers can see.
+#include "trainer/trainer.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <mutex>
+
+#include "core/rng.h"
+#include "data/prepare.h"
+#include "parallel/thread_communicator.h"
+
+namespace weft {
+namespace {
+
+constexpr int kSteps = 6;
+
+class TrainerTest : public testing::Test {
+ protected:
+  TrainerTest() : folder_(testing::TempDir() + "/trainer_test_" + testing::UnitTest::GetInstance()->current_test_info()->name()) {
+    std::filesystem::remove_all(folder_);
+    std::filesystem::create_directories(folder_ + "/text");
+    const Rng rng(1, StreamKey("text"));
+    for (int document = 0; document < 12; ++document) {
+      std::ofstream text(folder_ + "/text/" + std::to_string(document) + ".txt");
+      for (uint64_t i = 0; i < 150 + 40 * static_cast<uint64_t>(document); ++i) {
+        text << "abcdefgh \n"[rng.Below(static_cast<uint64_t>(document) * 1000 + i, 10)];
+      }
+    }
+    PrepareOptions options;
+    options.inputs = {folder_ + "/text"};
+    options.to = folder_ + "/data.h5";
+    options.sequence_length = 32;
+    options.validation_fraction = 0.2;
+    const Status prepared = PrepareData(options);
+    EXPECT_TRUE(prepared.ok()) << prepared;
+  }
+  ~TrainerTest() override { std::filesystem::remove_all(folder_); }
+
+  RunConfig Config(int world_size, const std::string& output) {
+    RunConfig config;
+    const std::string path = folder_ + "/" + output + ".yaml";
+    std::ofstream(path) << "output: " << folder_ << "/" << output << "\nsteps: " << kSteps
+                        << "\ntrain_batch_size: 12\ntrain_micro_batch_size_per_gpu: 2\nmodel:\n  vocab_size: 272\n  hidden_size: 16\n"
+                           "  intermediate_size: 24\n  num_hidden_layers: 2\n  num_attention_heads: 2\n"
+                           "  max_position_embeddings: 32\ndata:\n  path: "
+                        << folder_ << "/data.h5\n  sequence_length: 32\noptimizer:\n  type: AdamW\n  params: {lr: 0.01}\n"
+                           "gradient_clipping: 0.5\n";
+    const StatusOr<ConfigReport> report = ReadRunConfig({.path = path}, world_size, config);
+    EXPECT_TRUE(report.ok()) << report.status();
+    return config;
+  }
+
+  // Loss, gradient norm and validation loss of each step, as rank 0 sees them.
+  std::vector<double> Train(int ranks, bool asynchronous) {
+    const RunConfig config = Config(ranks, "ranks" + std::to_string(ranks));
+    std::vector<double> seen;
+    std::mutex mutex;
+    RunThreadRanks(ranks, [&](Communicator& world) {
+      StatusOr<std::unique_ptr<Trainer>> trainer =
+          Trainer::Create(config, {.world = world, .device = Device::Cpu(), .num_threads = 1, .asynchronous_streams = asynchronous});
+      ASSERT_TRUE(trainer.ok()) << trainer.status();
+      for (int step = 0; step < kSteps; ++step) {
+        const StatusOr<StepMetrics> metrics = (*trainer)->Step();
+        ASSERT_TRUE(metrics.ok()) << metrics.status();
+        const StatusOr<std::optional<double>> loss = (*trainer)->Evaluate();
+        ASSERT_TRUE(loss.ok()) << loss.status();
+        if (world.rank() != 0) continue;
+        std::lock_guard<std::mutex> lock(mutex);
+        seen.insert(seen.end(), {metrics->loss, metrics->grad_norm, loss->value()});
+      }
+    });
+    return seen;
+  }
+
+  const std::string folder_;
+};
+
+TEST_F(TrainerTest, RanksAndDelaysChangeNothing) {
+  const std::vector<double> alone = Train(1, false);
+  ASSERT_EQ(alone.size(), 3u * kSteps);
+  EXPECT_LT(alone[3 * (kSteps - 1)], 0.95 * alone[0]) << "it learns";
+  EXPECT_GT(alone[1], 0.5) << "clipping is active";
+  for (int ranks : {1, 2, 3}) {
+    const std::vector<double> together = Train(ranks, true);
+    ASSERT_EQ(together.size(), alone.size());
+    for (size_t i = 0; i < alone.size(); ++i) {
+      EXPECT_NEAR(together[i], alone[i], 1e-5 * std::abs(alone[i])) << ranks << " ranks, figure " << i;
+    }
+  }
+}
+
+TEST_F(TrainerTest, ARunOfThreadRanksSavesAndResumesBitForBit) {
+  const auto run = [&](const RunConfig& config) {
+    RunThreadRanks(2, [&](Communicator& world) {
+      StatusOr<std::unique_ptr<Trainer>> trainer = Trainer::Create(config, {.world = world, .device = Device::Cpu()});
+      ASSERT_TRUE(trainer.ok()) << trainer.status();
+      const Status status = (*trainer)->Run();
+      EXPECT_TRUE(status.ok()) << status;
+    });
+    const StatusOr<std::vector<StepMetrics>> steps = ReadMetrics(config.output + "/metrics.jsonl");
+    EXPECT_TRUE(steps.ok()) << steps.status();
+    std::vector<double> losses;
+    for (const StepMetrics& step : *steps) losses.push_back(step.loss);
+    return losses;
+  };
+  const std::vector<double> whole = run(Config(2, "whole"));
+  RunConfig part = Config(2, "part");
+  part.steps = 4;
+  EXPECT_EQ(run(part).size(), 4u);
+  part.steps = kSteps;
+  EXPECT_EQ(run(part), whole);
+}
+
+TEST_F(TrainerTest, OneRanksMissingDataStopsAllOfThem) {
+  const RunConfig good = Config(2, "run");
+  RunThreadRanks(2, [&](Communicator& world) {
+    RunConfig config = good;
+    if (world.rank() == 1) config.data.path = "/nonexistent/data.h5";
+    const StatusOr<std::unique_ptr<Trainer>> trainer = Trainer::Create(config, {.world = world, .device = Device::Cpu()});
+    EXPECT_THAT(std::string(trainer.status().message()), testing::HasSubstr("rank 1: /nonexistent/data.h5"));
+  });
+  EXPECT_FALSE(std::filesystem::exists(good.output));
+}
+
+}  // namespace
+}  // namespace weft
