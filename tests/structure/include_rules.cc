@@ -39,7 +39,7 @@ struct Confinement {
 const std::vector<Confinement>& Confinements() {
   static const std::vector<Confinement> kConfinements = {
       {"CUDA", std::regex("(cuda|cublas|cudnn|nvrtc|curand|nvml|driver_types|device_launch)[^/]*\\.h|(cuda|cub|nvtx3|cooperative_groups)/"),
-       std::regex("^kernels/cuda/|^core/cuda_device\\.cc$|^bench/cuda/|^bench/.*\\.cu$|^tests/.*cuda")},
+       std::regex("^kernels/cuda/|^core/cuda_device\\.cc$|^bench/cuda/|^tests/.*cuda")},
       {"NCCL", std::regex("nccl"), std::regex("^parallel/nccl_communicator\\.cc$")},
       {"MPI", std::regex("mpi\\.h"), std::regex("^parallel/mpi_communicator\\.cc$|^launch/")},
       {"yaml-cpp", std::regex("yaml-cpp/"), std::regex("^core/config_reader\\.cc$")},
