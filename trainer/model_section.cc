@@ -137,8 +137,7 @@ void ModelSection::VisitFields(FieldVisitor& v) {
   }
 }
 
-void ResolveModelSection(ModelSection& model, const ConfigReport& report, int64_t sequence_length,
-                         const ModelFailure& fail) {
+void ResolveModelSection(ModelSection& model, int64_t sequence_length, const ModelFailure& fail) {
   if (!model.path.empty()) return;  // its config.json has the shape
   CheckSizes(model, fail);
   ResolveHeads(model, fail);

@@ -58,7 +58,6 @@ struct ModelSection {
 
 // Checks the section and fills in what follows from other keys. Reports mistakes through `fail`, with the dotted key.
 using ModelFailure = std::function<void(std::string_view key, std::string_view message)>;
-void ResolveModelSection(ModelSection& model, const ConfigReport& report, int64_t sequence_length,
-                         const ModelFailure& fail);
+void ResolveModelSection(ModelSection& model, int64_t sequence_length, const ModelFailure& fail);
 
 }  // namespace weft

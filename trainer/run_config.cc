@@ -180,7 +180,7 @@ Status ResolveRunConfig(RunConfig& config, int64_t world_size, ConfigReport& rep
   ResolveSchedule(config, check);
   ResolveDeepSpeedSpellings(config, check);
   ResolveBatch(config, world_size, check);
-  ResolveModelSection(config.model, report, config.data.sequence_length,
+  ResolveModelSection(config.model, config.data.sequence_length,
                       [&](std::string_view key, std::string_view message) { check.Fail(std::string(key), message); });
   WEFT_RETURN_IF_ERROR(check.Finish());
   NoticeUnusedShape(config.model, report);
