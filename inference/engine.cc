@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "core/file.h"
-#include "nlohmann/json.hpp"
+#include "data/json_view.h"
 
 namespace weft {
 
@@ -63,25 +63,37 @@ Engine::Engine(std::unique_ptr<InferenceModel> model, std::shared_ptr<const Toke
       slots_(static_cast<size_t>(model_->num_slots())),
       thread_([this] { Loop(); }) {}
 
-Engine::~Engine() {
+Engine::~Engine() { Stop(); }
+
+void Engine::Stop() {
   {
     std::lock_guard<std::mutex> lock(mutex_);
     stopping_ = true;
   }
   work_.notify_all();
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
 }
 
-Status Engine::Submit(CompletionRequest request) {
+Status Engine::CheckRequest(const CompletionRequest& request) const {
   WEFT_RETURN_IF_ERROR(CheckSampling(request.sampling));
   const int64_t length = static_cast<int64_t>(request.prompt.size());
   if (length < 1) return UserError("the prompt is empty");
   if (request.max_tokens < 1) return UserError("max_tokens must be at least 1, got ", request.max_tokens);
-  if (length + request.max_tokens > capacity()) {
-    return UserError("the prompt has ", length, " tokens and max_tokens is ", request.max_tokens, "; together they exceed the context of ",
-                     capacity(), " tokens");
+  if (request.max_tokens > capacity() - length) {
+    return UserError("the prompt has ", length, " tokens and max_tokens is ", request.max_tokens,
+                     "; together they exceed the context of ", capacity(), " tokens");
   }
+  const int64_t vocab = model_->config().vocab_size;
+  for (const int32_t token : request.prompt) {
+    if (token < 0 || token >= vocab) return UserError("token ", token, " is out of the vocabulary of ", vocab, " tokens");
+  }
+  return absl::OkStatus();
+}
+
+Status Engine::Submit(CompletionRequest request) {
+  WEFT_RETURN_IF_ERROR(CheckRequest(request));
   std::lock_guard<std::mutex> lock(mutex_);
+  if (stopping_) return absl::UnavailableError("the engine has stopped");
   if (static_cast<int64_t>(waiting_.size()) >= max_queued_) {
     return absl::ResourceExhaustedError(StrCat(max_queued_, " requests are waiting already; try again later"));
   }
@@ -120,6 +132,7 @@ void Engine::AdmitWaiting() {
       sequence = std::make_unique<Sequence>(std::move(waiting_.front()), *tokenizer_);
       waiting_.pop_front();
     }
+    if (!sequence->request.deliver({})) continue;  // cancelled while it waited
     const absl::Span<const float> logits = model_->Prefill(static_cast<int>(slot), sequence->request.prompt);
     sequence->position = static_cast<int64_t>(sequence->request.prompt.size());
     if (Advance(*sequence, logits)) slots_[slot] = std::move(sequence);
@@ -168,7 +181,6 @@ bool Engine::DeliverText(Sequence& sequence, std::string text, FinishReason reas
   const size_t hold = reason == FinishReason::kNone ? PossibleStop(text, stops) : 0;
   sequence.held = text.substr(text.size() - hold);
   text.resize(text.size() - hold);
-  if (text.empty() && reason == FinishReason::kNone) return true;
   const bool wanted = sequence.request.deliver({std::move(text), reason, sequence.num_tokens});
   return wanted && reason == FinishReason::kNone;
 }
@@ -179,7 +191,7 @@ StatusOr<std::vector<int32_t>> ReadEosIds(const std::string& folder, const Model
   const StatusOr<std::string> text = ReadFile(path);
   if (!text.ok() && !absl::IsNotFound(text.status())) return text.status();
   if (text.ok()) {
-    const nlohmann::json object = nlohmann::json::parse(*text, nullptr, /*allow_exceptions=*/false);
+    WEFT_ASSIGN_OR_RETURN(const nlohmann::json object, ParseJson(*text, path));
     if (!object.is_object()) return DataError(path, ": not a JSON object");
     const nlohmann::json eos = object.value("eos_token_id", nlohmann::json());
     const nlohmann::json list = eos.is_array() ? eos : eos.is_null() ? nlohmann::json::array() : nlohmann::json::array({eos});

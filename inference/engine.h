@@ -34,7 +34,8 @@ struct CompletionRequest {
   SamplingOptions sampling;
   std::vector<std::string> stop;  // the text ends before any of these
   bool ignore_eos = false;
-  // Called from the engine's thread, in order, until a delivery with a reason; returning false cancels the request.
+  // Called from the engine's thread, in order, until a delivery with a reason: before the prompt is read, and after every
+  // token, with or without text. Returning false cancels the request: nothing more is delivered.
   std::function<bool(const Delivery&)> deliver;
 };
 
@@ -43,11 +44,14 @@ class Engine {
   // `max_queued` requests wait at most; `eos` ids end a text.
   Engine(std::unique_ptr<InferenceModel> model, std::shared_ptr<const Tokenizer> tokenizer, std::vector<int32_t> eos,
          int64_t max_queued = 1024);
-  ~Engine();  // cancels what is under way
+  ~Engine();  // stops
 
-  // Refuses a prompt that leaves no room in the context, bad sampling options (InvalidArgument), and a full queue
-  // (ResourceExhausted).
+  // Refuses a prompt that leaves no room in the context, tokens that the model lacks, bad sampling options
+  // (InvalidArgument), a full queue (ResourceExhausted), and everything once the engine has stopped (Unavailable).
   Status Submit(CompletionRequest request);
+
+  // Cancels what is under way and returns when the engine's thread has ended. Not from `deliver`.
+  void Stop();
 
   int64_t capacity() const { return model_->capacity(); }
   const Tokenizer& tokenizer() const { return *tokenizer_; }
@@ -61,6 +65,7 @@ class Engine {
   // Takes the next token of a sequence from its logits; false when it has ended.
   bool Advance(Sequence& sequence, absl::Span<const float> logits);
   bool DeliverText(Sequence& sequence, std::string text, FinishReason reason);
+  Status CheckRequest(const CompletionRequest& request) const;
 
   std::unique_ptr<InferenceModel> model_;
   std::shared_ptr<const Tokenizer> tokenizer_;
