@@ -16,6 +16,7 @@ int main(int argc, char** argv) {
   weft::AddDataVerb(app, choose);
   weft::AddExportVerb(app, choose);
   weft::AddGenerateVerb(app, choose);
+  weft::AddServeVerb(app, choose);
   weft::AddInspectVerb(app, choose);
   try {
     app.parse(argc, argv);
