@@ -136,7 +136,7 @@ inline float SumVectors(int64_t n, Term term) {
   return SumOfLanes(total);
 }
 
-// e^x within 2 units in the last place; 0 below -86.6 (where e^x < 2.5e-38), infinity above 88.7228, NaN for NaN.
+// e^x within 1 unit in the last place; 0 below -86.6 (where e^x < 2.5e-38), infinity above 88.7228, NaN for NaN.
 // x = n ln 2 + r, |r| <= ln 2 / 2; the polynomial is that of Cephes' expf (Moshier). ln 2 is cut in two, so that n times
 // its upper part is exact.
 inline Vec Exp(Vec x) {
