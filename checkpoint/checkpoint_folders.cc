@@ -72,6 +72,9 @@ StatusOr<Folders> ListFolders(const std::string& run_folder) {
       (name->suffix.empty() ? folders.complete : replaced)[name->step] = path;
     }
   }
+  if (error == std::errc::not_a_directory) {
+    return UserError(run_folder, " is no folder of a run: ", CheckpointsFolder(run_folder), " cannot be a folder there");
+  }
   if (error && error != std::errc::no_such_file_or_directory) {
     return absl::UnavailableError(StrCat("cannot list ", CheckpointsFolder(run_folder), ": ", error.message()));
   }

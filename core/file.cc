@@ -19,6 +19,9 @@ Status SystemError(std::string_view what, const std::string& path) {
   const std::string message = StrCat(what, " ", path, ": ", std::strerror(error));
   if (error == ENOENT) return absl::NotFoundError(message);
   if (error == EACCES || error == EPERM || error == EROFS) return absl::PermissionDeniedError(message);
+  if (error == ENOTDIR || error == EISDIR || error == EEXIST || error == ENAMETOOLONG || error == ELOOP) {
+    return UserError(message);  // a path that cannot be what was asked for
+  }
   return absl::UnavailableError(message);
 }
 
@@ -41,6 +44,14 @@ Status WriteAll(int descriptor, std::string_view contents, const std::string& pa
     }
     contents.remove_prefix(static_cast<size_t>(written));
   }
+  return absl::OkStatus();
+}
+
+Status WriteDurably(const std::string& path, std::string_view contents) {
+  Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+  if (file.number < 0) return SystemError("cannot create", path);
+  WEFT_RETURN_IF_ERROR(WriteAll(file.number, contents, path));
+  if (::fsync(file.number) != 0) return SystemError("cannot flush", path);
   return absl::OkStatus();
 }
 
@@ -72,13 +83,10 @@ StatusOr<std::string> ReadFile(const std::string& path) {
 
 Status WriteFileAtomically(const std::string& path, std::string_view contents) {
   const std::string aside = path + ".tmp";
-  {
-    Descriptor file(::open(aside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
-    if (file.number < 0) return SystemError("cannot create", aside);
-    WEFT_RETURN_IF_ERROR(WriteAll(file.number, contents, aside));
-    if (::fsync(file.number) != 0) return SystemError("cannot flush", aside);
-  }
-  return RenameDurably(aside, path);
+  Status status = WriteDurably(aside, contents);
+  if (status.ok()) status = RenameDurably(aside, path);
+  if (!status.ok()) ::unlink(aside.c_str());  // half a file helps nobody, least of all on a full disk
+  return status;
 }
 
 Status MakeFolders(const std::string& path) {

@@ -2,6 +2,9 @@
 #include "core/hdf5_file.h"
 
 #include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
 
 #include "core/check.h"
 
@@ -11,6 +14,17 @@ namespace {
 constexpr size_t kChunkCacheBytes = size_t{16} << 20;
 constexpr size_t kChunkCacheSlots = 4099;  // a prime, some times the chunks that fit
 constexpr size_t kMaxTextBytes = size_t{1} << 30;
+
+// HDF5 closes at exit what is still open; after a write that failed (a full disk) it crashes there. Handles close all that
+// is worth closing.
+const herr_t kNoExitHandler = H5dont_atexit();
+
+// The system's error number, which HDF5 puts into its words ("..., errno = 28, ..."); 0 where there is none.
+int SystemErrorIn(const std::string& message) {
+  constexpr std::string_view kMark = "errno = ";
+  const size_t at = message.find(kMark);
+  return at == std::string::npos ? 0 : std::atoi(message.c_str() + at + kMark.size());
+}
 
 herr_t KeepMessage(unsigned, const H5E_error2_t* error, void* message) {
   if (error->desc != nullptr) *static_cast<std::string*>(message) = error->desc;
@@ -60,7 +74,11 @@ Quiet::~Quiet() { H5Eset_auto2(H5E_DEFAULT, printer_, data_); }
 Status LastError(std::string_view what) {
   std::string message = "no reason given";
   H5Ewalk2(H5E_DEFAULT, H5E_WALK_DOWNWARD, KeepMessage, &message);
-  return DataError(what, ": HDF5 says: ", message);
+  const int error = SystemErrorIn(message);
+  if (error == 0) return DataError(what, ": HDF5 says: ", message);
+  const std::string reason = StrCat(what, ": ", std::strerror(error));
+  const bool is_the_disks = error == ENOSPC || error == EDQUOT || error == EIO;
+  return is_the_disks ? absl::UnavailableError(reason) : DataError(reason);
 }
 
 StatusOr<Handle> CreateFile(const std::string& path, int64_t user_block_bytes) {

@@ -46,7 +46,7 @@ class Quiet {
   void* data_ = nullptr;
 };
 
-// DataError with `what` and the innermost message HDF5 left behind on this thread.
+// `what` with the reason HDF5 left behind on this thread: Unavailable where the disk is full or broken, else DataError.
 Status LastError(std::string_view what);
 
 // The memory type of a C++ integer.

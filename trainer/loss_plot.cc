@@ -45,7 +45,8 @@ Axes FitAxes(const std::vector<StepMetrics>& steps) {
     axes.first_step = static_cast<double>(steps.front().step);
     axes.last_step = std::max(static_cast<double>(steps.back().step), axes.first_step + 1);
   }
-  if (axes.high - axes.low < 1e-6) axes.high = axes.low + 1e-6;
+  const double least = 1e-6 * std::max(1.0, std::abs(axes.low));  // marks must differ as numbers
+  if (axes.high - axes.low < least) axes.high = axes.low + least;
   const double distance = RoundDistance(axes.high - axes.low);
   axes.low = std::floor(axes.low / distance) * distance;
   axes.high = std::ceil(axes.high / distance) * distance;

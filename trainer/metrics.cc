@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_format.h"
 #include "core/file.h"
+#include "core/log.h"
 #include "core/progress.h"
 #include "nlohmann/json.hpp"
 
@@ -94,10 +95,12 @@ MetricsFile::~MetricsFile() {
 
 Status MetricsFile::Append(const StepMetrics& metrics) {
   const std::string line = ToJson(metrics).dump() + "\n";
-  if (::write(descriptor_, line.data(), line.size()) != static_cast<ssize_t>(line.size())) {
-    return SystemError("cannot write", "metrics.jsonl");
-  }
-  return absl::OkStatus();
+  const off_t end = ::lseek(descriptor_, 0, SEEK_END);
+  if (::write(descriptor_, line.data(), line.size()) == static_cast<ssize_t>(line.size())) return absl::OkStatus();
+  const Status status = SystemError("cannot write", "metrics.jsonl");
+  // Half a line (a full disk) would spoil the next one, and the file for whoever resumes.
+  if (end < 0 || ::ftruncate(descriptor_, end) != 0) LogWarning("metrics.jsonl may hold half a line");
+  return status;
 }
 
 StatusOr<std::vector<StepMetrics>> ReadMetrics(const std::string& path) {
