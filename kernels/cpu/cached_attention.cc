@@ -12,16 +12,7 @@
 namespace weft::cpu {
 namespace {
 
-const DotRowsKernels& DotRowsOfHost() {
-  switch (HostIsa()) {
-    case IsaLevel::kAvx512:
-      return DotRowsAvx512();
-    case IsaLevel::kAvx2:
-      return DotRowsAvx2();
-    default:
-      return DotRowsPortable();
-  }
-}
+const DotRowsKernels& DotRowsOfHost() { return PickIsa(DotRowsPortable, DotRowsAvx2, DotRowsAvx512); }
 
 void DotRowsOf(int64_t m, int64_t n, int64_t k, const float* a, int64_t lda, const float* b, int64_t ldb, float* out) {
   DotRowsOfHost().f32(m, n, k, a, lda, b, ldb, out, n);
