@@ -1,6 +1,8 @@
 // Fields and checks of the model section (see model_section.h).
 #include "trainer/model_section.h"
 
+#include "core/str_cat.h"
+
 namespace weft {
 namespace {
 

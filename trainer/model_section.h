@@ -10,7 +10,6 @@
 #include <string>
 #include <string_view>
 
-#include "core/config_reader.h"
 #include "core/fields.h"
 
 namespace weft {
