@@ -25,13 +25,25 @@ ModelConfig Config(const std::string& model_type) {
   return c;
 }
 
-double RelativeDistance(const std::vector<float>& a, const std::vector<float>& b) {
+double RelativeDistance(const std::vector<float>& a, const std::vector<float>& b, const std::vector<bool>& counts = {}) {
   double difference = 0, norm = 0;
   for (size_t i = 0; i < a.size(); ++i) {
+    if (!counts.empty() && !counts[i]) continue;
     difference += std::pow(static_cast<double>(a[i]) - b[i], 2);
     norm += std::pow(static_cast<double>(b[i]), 2);
   }
   return std::sqrt(difference / norm);
+}
+
+// Elements whose gradient is more than rounding. AdamW divides a gradient by its own size, so where it is all rounding
+// (the bias of k, which the softmax cancels) the weight moves by chance.
+std::vector<bool> MoreThanRounding(const std::vector<float>& grad) {
+  double squares = 0;
+  for (float g : grad) squares += static_cast<double>(g) * g;
+  const double least = 0.1 * std::sqrt(squares / static_cast<double>(grad.size()));
+  std::vector<bool> counts;
+  for (float g : grad) counts.push_back(std::abs(g) > least);
+  return counts;
 }
 
 // What three steps leave behind; gradients are those of the first.
@@ -78,12 +90,13 @@ class CudaStep : public testing::TestWithParam<std::string> {
     }
     for (size_t id = 0; id < params.specs.size(); ++id) {
       EXPECT_LT(RelativeDistance(cuda.grads[id], cpu.grads[id]), grad_bound) << params.specs[id].name;
-      EXPECT_LT(RelativeDistance(cuda.moved[id], cpu.moved[id]), moved_bound) << params.specs[id].name;
+      EXPECT_LT(RelativeDistance(cuda.moved[id], cpu.moved[id], MoreThanRounding(cpu.grads[id])), moved_bound)
+          << params.specs[id].name;
     }
   }
 };
 
-// f32 without TF32. AdamW divides by the gradient's own size, so elements whose gradient is all rounding may differ.
+// f32 without TF32.
 TEST_P(CudaStep, EqualsTheCpuStepInF32) {
   ExpectClose(Train(GetParam(), DType::kF32, Device::Cuda()), Train(GetParam(), DType::kF32, Device::Cpu()), 1e-5, 1e-4, 1e-2);
 }
