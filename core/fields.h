@@ -23,7 +23,7 @@ class FieldVisitor {
  public:
   virtual ~FieldVisitor() = default;
 
-  // `help` is one sentence with the unit, as printed by `weft inspect config --reference`.
+  // `help` is one sentence with the unit, as printed by `weft inspect reference`.
   virtual void Field(std::string_view name, bool& value, std::string_view help) = 0;
   virtual void Field(std::string_view name, int64_t& value, std::string_view help) = 0;  // 5e8 and "1_000" are fine
   virtual void Field(std::string_view name, double& value, std::string_view help) = 0;
