@@ -8,6 +8,10 @@ namespace {
 
 using nlohmann::json;
 
+// Beyond any model there is, and small enough that no product of them overflows: a file that says more is broken.
+constexpr int64_t kMostVocabulary = 1 << 24, kMostWidth = 1 << 20, kMostFfn = 1 << 22, kMostLayers = 1 << 12;
+constexpr int64_t kMostHeads = 1 << 12, kMostHeadDim = 1 << 12, kMostPositions = 1 << 28;
+
 // Reads keys of one object; remembers the first error.
 class Reader {
  public:
@@ -20,11 +24,14 @@ class Reader {
     if (!object_.at(key).is_number_integer()) return Fail(key, "a whole number"), fallback;
     return object_.at(key).get<int64_t>();
   }
-  int64_t RequiredPositive(const char* key) {
-    if (!Has(key)) Fail(key, "a positive number");
-    const int64_t value = Integer(key, 1);
-    if (value <= 0 || value > (int64_t{1} << 31)) Fail(key, "a positive number");
+  int64_t Size(const char* key, int64_t fallback, int64_t most) {
+    const int64_t value = Integer(key, fallback);
+    if (value <= 0 || value > most) Fail(key, StrCat("a number from 1 to ", most));
     return value;
+  }
+  int64_t RequiredSize(const char* key, int64_t most) {
+    if (!Has(key)) Fail(key, StrCat("a number from 1 to ", most));
+    return Size(key, 1, most);
   }
   double Number(const char* key, double fallback) {
     if (!Has(key)) return fallback;
@@ -92,8 +99,10 @@ Status ReadRopeScaling(const json& object, const std::string& where, RopeScaling
   scaling->mscale = reader.Number("mscale", 0);
   scaling->mscale_all_dim = reader.Number("mscale_all_dim", 0);
   scaling->truncate = reader.Boolean("truncate", true);
-  if (scaling->kind == RopeScaling::Kind::kLlama3 && scaling->original_max_position_embeddings <= 0) {
-    reader.Fail("original_max_position_embeddings", "a positive number");
+  if (scaling->kind == RopeScaling::Kind::kLlama3) {
+    if (scaling->original_max_position_embeddings <= 0) reader.Fail("original_max_position_embeddings", "a positive number");
+    const bool in_order = 0 < scaling->low_freq_factor && scaling->low_freq_factor < scaling->high_freq_factor;
+    if (!in_order) reader.Fail("low_freq_factor", "a positive number below high_freq_factor");
   }
   return reader.status();
 }
@@ -112,11 +121,14 @@ Status RefuseUnsupported(Reader& reader, const ModelConfig& config, const std::s
     return UserError(where, ": sliding_window: a window of ", reader.Integer("sliding_window", 0),
                      " is not supported; train with shorter sequences and set it to null");
   }
+  if (reader.Number("partial_rotary_factor", 1) != 1) {
+    return UserError(where, ": partial_rotary_factor: heads that are rotated in part are not supported");
+  }
   if (reader.Has("quantization_config")) return UserError(where, ": quantization_config: quantised weights are not supported");
   if (reader.Has("num_experts") || reader.Has("n_routed_experts") || reader.Has("num_local_experts")) {
     return UserError(where, ": mixture-of-experts models are not supported yet");
   }
-  return absl::OkStatus();
+  return reader.status();
 }
 
 Status CheckConsistent(const ModelConfig& c, const std::string& where) {
@@ -140,21 +152,19 @@ StatusOr<ModelConfig> ModelConfigFromJson(const json& object, const std::string&
   if (c.model_type != "llama" && c.model_type != "mistral" && c.model_type != "qwen2" && c.model_type != "qwen3") {
     return UserError(where, ": model_type '", c.model_type, "' is not supported; supported are llama, mistral, qwen2, qwen3");
   }
-  c.vocab_size = reader.RequiredPositive("vocab_size");
-  c.hidden_size = reader.RequiredPositive("hidden_size");
-  c.intermediate_size = reader.RequiredPositive("intermediate_size");
-  c.num_hidden_layers = reader.RequiredPositive("num_hidden_layers");
-  c.num_attention_heads = reader.RequiredPositive("num_attention_heads");
+  c.vocab_size = reader.RequiredSize("vocab_size", kMostVocabulary);
+  c.hidden_size = reader.RequiredSize("hidden_size", kMostWidth);
+  c.intermediate_size = reader.RequiredSize("intermediate_size", kMostFfn);
+  c.num_hidden_layers = reader.RequiredSize("num_hidden_layers", kMostLayers);
+  c.num_attention_heads = reader.RequiredSize("num_attention_heads", kMostHeads);
   WEFT_RETURN_IF_ERROR(reader.status());
-  c.num_key_value_heads = reader.Integer("num_key_value_heads", c.num_attention_heads);
-  if (c.num_key_value_heads <= 0) reader.Fail("num_key_value_heads", "a positive number");
+  c.num_key_value_heads = reader.Size("num_key_value_heads", c.num_attention_heads, c.num_attention_heads);
   const bool derived = !reader.Has("head_dim") && c.model_type != "qwen3";  // Qwen3's default is 128
   if (derived && c.hidden_size % c.num_attention_heads != 0) {
     reader.Fail("head_dim", "a number, because hidden_size is not a multiple of num_attention_heads");
   }
-  c.head_dim = reader.Integer("head_dim", derived ? c.hidden_size / c.num_attention_heads : 128);
-  if (c.head_dim <= 0) reader.Fail("head_dim", "a positive number");
-  c.max_position_embeddings = reader.Integer("max_position_embeddings", 2048);
+  c.head_dim = reader.Size("head_dim", derived ? c.hidden_size / c.num_attention_heads : 128, kMostHeadDim);
+  c.max_position_embeddings = reader.Size("max_position_embeddings", 2048, kMostPositions);
   c.rms_norm_eps = reader.Number("rms_norm_eps", 1e-6);
   c.initializer_range = reader.Number("initializer_range", 0.02);
   c.tie_word_embeddings = reader.Boolean("tie_word_embeddings", false);

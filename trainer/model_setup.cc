@@ -1,7 +1,11 @@
 // Model configs from runs (see model_setup.h).
 #include "trainer/model_setup.h"
 
+#include <unistd.h>
+
+#include "core/cuda_device.h"
 #include "core/file.h"
+#include "core/progress.h"
 #include "data/tokenizer.h"
 #include "nlohmann/json.hpp"
 
@@ -29,11 +33,11 @@ nlohmann::json RopeScalingJson(const RopeScalingSection& s) {
 }
 
 // The section as Hugging Face's config.json, so that one reader judges both.
-nlohmann::json SectionJson(const ModelSection& m, int64_t vocab_size) {
+nlohmann::json SectionJson(const ModelSection& m) {
   static const char* const kTypes[] = {"llama", "qwen2", "qwen3", "mistral"};
   nlohmann::json json;
   json["model_type"] = kTypes[static_cast<size_t>(m.model_type)];
-  json["vocab_size"] = vocab_size;
+  json["vocab_size"] = m.vocab_size;
   json["hidden_size"] = m.hidden_size;
   json["intermediate_size"] = m.intermediate_size;
   json["num_hidden_layers"] = m.num_hidden_layers;
@@ -72,6 +76,11 @@ void TakeTokenIds(const TokenStore& store, ModelConfig* model) {
   if ((*tokenizer)->eos_id().has_value()) model->eos_token_ids = {*(*tokenizer)->eos_id()};
 }
 
+double MemoryBytes(Device device) {
+  if (device.is_cuda()) return static_cast<double>(cuda::TotalBytes(device.index));
+  return static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE));
+}
+
 }  // namespace
 
 StatusOr<ModelConfig> ResolveModel(const RunConfig& config, const TokenStore& store) {
@@ -80,8 +89,7 @@ StatusOr<ModelConfig> ResolveModel(const RunConfig& config, const TokenStore& st
     WEFT_ASSIGN_OR_RETURN(model, ReadModelConfig(config.model.path));
     WEFT_RETURN_IF_ERROR(CheckSameTokenizer(config, store));
   } else {
-    const int64_t vocab_size = config.model.vocab_size > 0 ? config.model.vocab_size : store.vocab_size();
-    WEFT_ASSIGN_OR_RETURN(model, ModelConfigFromJson(SectionJson(config.model, vocab_size), "model"));
+    WEFT_ASSIGN_OR_RETURN(model, ModelConfigFromJson(SectionJson(config.model), "model"));
     TakeTokenIds(store, &model);
   }
   if (store.vocab_size() > model.vocab_size) {
@@ -93,6 +101,21 @@ StatusOr<ModelConfig> ResolveModel(const RunConfig& config, const TokenStore& st
                      model.max_position_embeddings);
   }
   return model;
+}
+
+Status CheckFitsMemory(const RunConfig& config, const ModelConfig& model, Device device) {
+  const bool is_bf16 = config.precision == Precision::kBf16;
+  const double state_bytes = static_cast<double>(NumParameters(model)) * (is_bf16 ? 18 : 16);  // f32: master, g, m, v
+  const double tokens = static_cast<double>(*config.train_micro_batch_size_per_gpu) *
+                        static_cast<double>(config.data.sequence_length);
+  const double inputs_bytes = tokens * static_cast<double>(model.hidden_size * model.num_hidden_layers) * (is_bf16 ? 2 : 4);
+  const double memory_bytes = MemoryBytes(device);
+  if (state_bytes + inputs_bytes <= memory_bytes) return absl::OkStatus();
+  return UserError("model: training it takes at least ", HumanBytes(state_bytes), " for ", NumParameters(model),
+                   " parameters and ", HumanBytes(inputs_bytes), " for a micro-batch of ",
+                   *config.train_micro_batch_size_per_gpu, " x ", config.data.sequence_length, " tokens, and ",
+                   device.ToString(), " has ", HumanBytes(memory_bytes),
+                   "; take a smaller model, train_micro_batch_size_per_gpu or data.sequence_length");
 }
 
 }  // namespace weft

@@ -1,6 +1,7 @@
 // From the `model` section of a run to the model that is built: a Hugging Face folder, or a shape written in place.
 #pragma once
 
+#include "core/device.h"
 #include "core/status.h"
 #include "data/token_store_hdf5.h"
 #include "model/config.h"
@@ -8,8 +9,12 @@
 
 namespace weft {
 
-// Reads model.path's config.json, or turns the section's shape into a config; a vocab_size of 0 takes the tokenizer's.
+// Reads model.path's config.json, or turns the section's shape into a config.
 // Refuses data that was tokenised for another vocabulary, and sequences beyond max_position_embeddings.
 StatusOr<ModelConfig> ResolveModel(const RunConfig& config, const TokenStore& store);
+
+// Refuses what can never fit: weights, gradients, moments and each block's input beyond all the memory that `device`
+// has. The rest of the activations comes on top, so a run that passes may still be too large.
+Status CheckFitsMemory(const RunConfig& config, const ModelConfig& model, Device device);
 
 }  // namespace weft

@@ -9,6 +9,10 @@
 namespace weft {
 namespace {
 
+constexpr int64_t kMostThreads = 4096;        // of a rank
+constexpr int64_t kMostMicroBatches = 1 << 20;  // of a step: its plan is a list of actions
+constexpr int64_t kMostTokens = (int64_t{1} << 31) - 1;  // of a micro-batch: positions are i32
+
 // Collects mistakes, each with its key and the place where that was written.
 class Checker {
  public:
@@ -49,7 +53,8 @@ void CheckTop(const RunConfig& c, Checker& check) {
   RequirePositive(check, "steps", c.steps);
   RequirePositive(check, "data.sequence_length", c.data.sequence_length);
   check.Require(c.seed >= 0, "seed", "0 or more", c.seed);
-  check.Require(c.threads >= 0, "threads", "0 or more", c.threads);
+  check.Require(c.threads >= 0 && c.threads <= kMostThreads, "threads", StrCat("a number from 0 to ", kMostThreads),
+                c.threads);
   check.Require(c.gradient_clipping >= 0, "gradient_clipping", "0 or more", c.gradient_clipping);
   check.Require(c.checkpoint.every >= 0, "checkpoint.every", "0 or more", c.checkpoint.every);
   check.Require(c.checkpoint.keep >= 0, "checkpoint.keep", "0 or more", c.checkpoint.keep);
@@ -136,6 +141,16 @@ void ResolveDeepSpeedSpellings(RunConfig& c, Checker& check) {
   check.Require(c.logging.every > 0, logging_key, "a positive number", c.logging.every);
 }
 
+void CheckBatchIsCountable(const RunConfig& c, Checker& check) {
+  const int64_t micro = *c.train_micro_batch_size_per_gpu, length = c.data.sequence_length;
+  if (length > 0 && micro > kMostTokens / length) {
+    check.Fail("train_micro_batch_size_per_gpu",
+               StrCat(micro, " sequences of ", length, " tokens are more than the ", kMostTokens, " of a micro-batch"));
+  }
+  check.Require(*c.gradient_accumulation_steps <= kMostMicroBatches, "gradient_accumulation_steps",
+                StrCat("at most ", kMostMicroBatches), *c.gradient_accumulation_steps);
+}
+
 void ResolveBatch(RunConfig& c, int64_t world_size, Checker& check) {
   const int64_t pp = c.parallel.pp, tp = c.parallel.tp;
   check.Require(pp > 0, "parallel.pp", "a positive number", pp);
@@ -157,6 +172,7 @@ void ResolveBatch(RunConfig& c, int64_t world_size, Checker& check) {
   c.train_batch_size = whole->train_batch_size;
   c.train_micro_batch_size_per_gpu = whole->train_micro_batch_size_per_gpu;
   c.gradient_accumulation_steps = whole->gradient_accumulation_steps;
+  CheckBatchIsCountable(c, check);
 }
 
 // A model's folder brings its own shape; one that stands beside it (a file's, under --set model.path) has no part.
