@@ -257,15 +257,15 @@ Status TokenStoreWriter::Add(absl::Span<const int32_t> tokens, absl::Span<const 
   state_->waiting_loss_mask.insert(state_->waiting_loss_mask.end(), loss_mask.begin(), loss_mask.end());
   state_->document_begins.push_back(state_->document_begins.back() + static_cast<int64_t>(tokens.size()));
   if (static_cast<int64_t>(state_->waiting_tokens.size()) < kFlushTokens) return absl::OkStatus();
-  return state_->Flush();
+  return WithContext(state_->Flush(), state_->aside);
 }
 
 Status TokenStoreWriter::Finish(const Ending& ending) {
   WEFT_CHECK_EQ(static_cast<int64_t>(ending.validation.size()), num_documents());
-  WEFT_RETURN_IF_ERROR(state_->WriteEnding(ending));
+  WEFT_RETURN_IF_ERROR(WithContext(state_->WriteEnding(ending), state_->aside));
   state_->tokens = {};
   state_->loss_mask = {};
-  WEFT_RETURN_IF_ERROR(state_->file.Close());
+  WEFT_RETURN_IF_ERROR(WithContext(state_->file.Close(), state_->aside));
   WEFT_RETURN_IF_ERROR(SealStore(state_->aside));
   WEFT_RETURN_IF_ERROR(RenameDurably(state_->aside, state_->path));
   state_->finished = true;

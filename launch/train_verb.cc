@@ -1,6 +1,7 @@
 // `weft train CONFIG`: starts this rank, binds it to a device, and trains.
 #include <CLI/CLI.hpp>
 
+#include "core/config_writer.h"
 #include "core/cuda_device.h"
 #include "launch/report.h"
 #include "launch/verbs.h"
@@ -17,10 +18,19 @@ StatusOr<Device> ChooseDevice(DeviceChoice choice, int num_ranks) {
   if (!cuda::IsBuiltIn()) return UserError("device: cuda was asked for, but this weft was built without CUDA; set device: cpu");
   if (cuda::DeviceCount() == 0) return UserError("device: cuda was asked for, but no CUDA device is present; set device: cpu");
   if (num_ranks > 1) {
-    return UserError("device: ", num_ranks, " CUDA ranks were asked for, but one is all that is supported yet; set device: cpu, "
-                     "or start one rank");
+    return UserError("device: this host has CUDA, which ", choice == DeviceChoice::kAuto ? "auto takes" : "was asked for",
+                     ", but ", num_ranks, " CUDA ranks are not supported yet; set device: cpu, or start one rank");
   }
   return Device::Cuda(0);
+}
+
+// Each rank reads the files of its own host: ranks that trained on different settings would wait for each other forever.
+Status CheckSameEverywhere(Communicator& world, const RunConfig& config) {
+  const std::vector<std::string> all = world.AllGatherBytes(WriteConfig(config));
+  for (size_t rank = 1; rank < all.size(); ++rank) {
+    if (all[rank] != all[0]) return UserError("rank ", rank, " has read other settings than rank 0; give every rank the same");
+  }
+  return absl::OkStatus();
 }
 
 Status Train(const ConfigSources& sources, const MpiSession& mpi, Communicator& world) {
@@ -28,6 +38,7 @@ Status Train(const ConfigSources& sources, const MpiSession& mpi, Communicator& 
   StatusOr<ConfigReport> report = ReadRunConfig(sources, world.size(), config);
   Status status = AgreeOnStatus(world, report.status());
   if (!status.ok()) return status;
+  WEFT_RETURN_IF_ERROR(CheckSameEverywhere(world, config));
   for (const std::string& notice : report->notices) LogInfo(notice);
   WEFT_RETURN_IF_ERROR(RefuseUnbuilt(config, *report));
   const StatusOr<Device> device = ChooseDevice(config.device, world.size());

@@ -50,6 +50,7 @@ StatusOr<std::unique_ptr<Trainer>> Trainer::Create(const RunConfig& config, cons
 Status Trainer::Build() {
   WEFT_ASSIGN_OR_RETURN(store_, TokenStore::Open(config_.data.path));
   WEFT_ASSIGN_OR_RETURN(model_config_, ResolveModel(config_, *store_));
+  WEFT_RETURN_IF_ERROR(CheckFitsMemory(config_, model_config_, place_.device));
   const auto seed = static_cast<uint64_t>(config_.seed);
   WEFT_ASSIGN_OR_RETURN(loader_, Loader::Training(store_, config_.data.sequence_length, seed));
   WEFT_ASSIGN_OR_RETURN(validation_, Loader::Validation(store_, config_.data.sequence_length));
@@ -92,6 +93,7 @@ Status Trainer::Resume(const std::string& checkpoint) {
   }
   WEFT_RETURN_IF_ERROR(LoadTrainState(*stream_, *params_, checkpoint));
   steps_done_ = last_saved_step_ = info.step;
+  resumed_from_ = checkpoint;
   LogInfo("resumed ", checkpoint, " after step ", info.step);
   return absl::OkStatus();
 }
@@ -110,15 +112,18 @@ Status Trainer::Run() {
   return absl::OkStatus();
 }
 
-// The writer makes the folder. A run that begins again keeps the checkpoints of the one before, out of the way.
+// The writer makes the folder. Checkpoints of another course (the run begins again, or goes on from an earlier one) are
+// kept out of the way: the newest one must be this run's, or the next start would go on from that course.
 Status Trainer::PrepareOutput() {
   if (!is_writer()) return absl::OkStatus();
   const std::string checkpoints = config_.output + "/checkpoints";
-  if (steps_done_ == 0 && std::filesystem::exists(checkpoints) && !std::filesystem::is_empty(checkpoints)) {
+  const StatusOr<std::string> newest = FindCheckpoint(config_.output);
+  std::error_code ignored;  // what cannot be looked at cannot be written below either, and there the error says why
+  if (newest.ok() && !std::filesystem::equivalent(*newest, resumed_from_, ignored)) {
     int number = 1;
-    while (std::filesystem::exists(StrCat(checkpoints, ".old-", number))) ++number;
+    while (std::filesystem::exists(StrCat(checkpoints, ".old-", number), ignored)) ++number;
     WEFT_RETURN_IF_ERROR(RenameDurably(checkpoints, StrCat(checkpoints, ".old-", number)));
-    LogInfo("kept the checkpoints of the run before as ", checkpoints, ".old-", number);
+    LogInfo("kept the checkpoints that were there as ", checkpoints, ".old-", number);
   }
   WEFT_RETURN_IF_ERROR(MakeFolders(checkpoints));
   return WriteFileAtomically(config_.output + "/config.yaml", WriteConfig(config_));
@@ -214,14 +219,18 @@ StatusOr<int64_t> Trainer::AgreeOnTokens(const Status& loaded, int64_t my_tokens
 
 StatusOr<std::optional<double>> Trainer::Evaluate() {
   if (validation_->num_sequences() == 0) return std::optional<double>();
-  const int64_t size = *config_.train_micro_batch_size_per_gpu, per_batch = size * mesh_.dp;
-  int64_t batches = (validation_->num_sequences() + per_batch - 1) / per_batch;
-  if (config_.eval.batches > 0) batches = std::min(batches, config_.eval.batches);
+  const int64_t size = *config_.train_micro_batch_size_per_gpu, per_chunk = size * mesh_.dp;
+  int64_t chunks = (validation_->num_sequences() + per_chunk - 1) / per_chunk;
+  // A global batch is one micro-batch of every rank, as many times as gradients accumulate.
+  const int64_t chunks_per_batch = *config_.gradient_accumulation_steps;
+  if (config_.eval.batches > 0 && config_.eval.batches <= chunks / chunks_per_batch) {
+    chunks = config_.eval.batches * chunks_per_batch;
+  }
   double loss = 0;
   int64_t tokens = 0;
   const Plan plan = ForwardPlan(params_->num_groups(), 1);
-  for (int64_t i = 0; i < batches; ++i) {
-    StatusOr<MicroBatch> loaded = validation_->At(i * per_batch + coord_.of(Axis::kDp) * size, size);
+  for (int64_t i = 0; i < chunks; ++i) {
+    StatusOr<MicroBatch> loaded = validation_->At(i * per_chunk + coord_.of(Axis::kDp) * size, size);
     int64_t counts[2] = {loaded.ok() ? loaded->num_unmasked : 0, loaded.ok() ? 0 : 1};
     place_.world.AllReduce(*host_stream_, TensorView(counts, {2}, DType::kI64, Device::Cpu()));
     if (counts[1] > 0) return AgreeOnStatus(place_.world, loaded.status());

@@ -76,6 +76,7 @@ class Trainer {
   Plan plan_;
   int64_t steps_done_ = 0;
   int64_t last_saved_step_ = -1;
+  std::string resumed_from_;  // the checkpoint; empty: none
 };
 
 }  // namespace weft

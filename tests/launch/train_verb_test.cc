@@ -86,6 +86,9 @@ TEST_F(TrainVerb, WritesWhatItPromises) {
   EXPECT_FALSE(std::filesystem::exists(Output("run/checkpoints/step-10")));
   // A resolved configuration is itself a configuration.
   EXPECT_EQ(RunWeft("inspect config " + Output("run/config.yaml")).exit_code, 0);
+  EXPECT_THAT(RunWeft("inspect checkpoint " + Output("run")).out, HasSubstr("second_moment/model.norm.weight"));
+  EXPECT_THAT(RunWeft("inspect data " + SmallTokenStore()).out, HasSubstr("vocabulary 272"));
+  EXPECT_THAT(RunWeft("inspect reference").out, HasSubstr("gradient_clipping"));
 }
 
 TEST_F(TrainVerb, RefusesToResumeAnotherRun) {
@@ -96,6 +99,25 @@ TEST_F(TrainVerb, RefusesToResumeAnotherRun) {
   const JobResult anew = RunWeft(TrainTiny(Output("run"), "--set seed=9 --set checkpoint.resume=never --set steps=2"));
   EXPECT_EQ(anew.exit_code, 0) << anew.err;
   EXPECT_TRUE(std::filesystem::exists(Output("run/checkpoints.old-1/step-2"))) << "nothing is lost";
+}
+
+TEST_F(TrainVerb, GoingOnFromAnEarlierCheckpointIsWhatTheNextStartGoesOnFrom) {
+  const std::string fixed = "--set scheduler.params.total_num_steps=20 --set checkpoint.every=2 --set checkpoint.keep=0 ";
+  ASSERT_EQ(RunWeft(TrainTiny(Output("run"), fixed + "--set steps=6")).exit_code, 0);
+  const JobResult back =
+      RunWeft(TrainTiny(Output("run"), fixed + "--set steps=4 --set checkpoint.resume=" + Output("run/checkpoints/step-2")));
+  ASSERT_EQ(back.exit_code, 0) << back.err;
+  EXPECT_TRUE(std::filesystem::exists(Output("run/checkpoints.old-1/step-6"))) << "nothing is lost";
+  const JobResult next = RunWeft(TrainTiny(Output("run"), fixed + "--set steps=5"));
+  EXPECT_THAT(next.err, HasSubstr("step-4 after step 4"));
+}
+
+TEST_F(TrainVerb, RefusesRanksThatReadDifferentSettings) {
+  const std::string weft = std::string(" -n 1 ") + WEFT_BINARY + " ", line = weft + TrainTiny(Output("run"));
+  const JobResult job = RunShell(". launch/environment.sh; mpirun --bind-to none" + line + " :" + line + " --set seed=2");
+  EXPECT_EQ(job.exit_code, 2) << job.err;
+  EXPECT_THAT(job.err, HasSubstr("rank 1 has read other settings"));
+  EXPECT_FALSE(std::filesystem::exists(Output("run")));
 }
 
 struct Mistake {
@@ -121,6 +143,12 @@ INSTANTIATE_TEST_SUITE_P(
                     Mistake{"BrokenModel", "--set model.path=docs", "docs/config.json"},
                     Mistake{"UnevenBatch", "--set train_batch_size=7 --set train_micro_batch_size_per_gpu=2", "train_batch_size"},
                     Mistake{"NotBuiltYet", "--set parallel.tp=2", "parallel.tp"},
+                    Mistake{"ImpossibleModel", "--set model.num_hidden_layers=4000000000", "num_hidden_layers"},
+                    Mistake{"TooLargeModel",
+                            "--set model.vocab_size=16777216 --set model.hidden_size=32768 --set model.num_attention_heads=64",
+                            "training it takes at least"},
+                    Mistake{"TooLongMicroBatch", "--set data.sequence_length=4000000000", "micro-batch"},
+                    Mistake{"TooManyThreads", "--set threads=5000000000", "threads"},
                     Mistake{"TooLongSequences", "--set data.sequence_length=100000", "max_position_embeddings"}),
     [](const auto& info) { return info.param.name; });
 
@@ -134,6 +162,25 @@ TEST_F(TrainVerb, RefusesATruncatedTokenStore) {
     EXPECT_THAT(job.err, HasSubstr("broken.h5"));
     EXPECT_FALSE(std::filesystem::exists(Output("run")));
   }
+}
+
+TEST_F(TrainVerb, RefusesAnOutputThatIsAFile) {
+  std::ofstream(Output("run")) << "mine";
+  for (const std::string& output : {Output("run"), Output("run/below")}) {
+    for (const int ranks : {0, 2}) {
+      const JobResult job = RunWeft(TrainTiny(output), ranks);
+      EXPECT_EQ(job.exit_code, 2) << job.err;
+      EXPECT_THAT(job.err, HasSubstr(output));
+    }
+  }
+  EXPECT_EQ(Slurp(Output("run")), "mine");
+}
+
+TEST_F(TrainVerb, EvaluatesTheSameSequencesOnAnyNumberOfRanks) {
+  const std::string few = "--set steps=1 --set train_batch_size=4 --set eval.batches=1 --set train_micro_batch_size_per_gpu=";
+  ASSERT_EQ(RunWeft(TrainTiny(Output("a"), few + "4")).exit_code, 0);
+  ASSERT_EQ(RunWeft(TrainTiny(Output("b"), few + "1"), 2).exit_code, 0);
+  EXPECT_NEAR(MetricOf(Output("a"), "eval_loss").at(0), MetricOf(Output("b"), "eval_loss").at(0), 1e-5);
 }
 
 TEST_F(TrainVerb, NamesTheFileAndLineOfAMistake) {
