@@ -54,8 +54,8 @@ size_t PossibleStop(const std::string& text, const std::vector<std::string>& sto
 
 }  // namespace
 
-Engine::Engine(std::unique_ptr<InferenceModel> model, std::shared_ptr<const Tokenizer> tokenizer, std::vector<int32_t> eos,
-               int64_t max_queued)
+Engine::Engine(std::unique_ptr<InferenceModel> model, std::shared_ptr<const Tokenizer> tokenizer,
+               std::vector<int32_t> eos, int64_t max_queued)
     : model_(std::move(model)),
       tokenizer_(std::move(tokenizer)),
       eos_(std::move(eos)),
@@ -85,7 +85,9 @@ Status Engine::CheckRequest(const CompletionRequest& request) const {
   }
   const int64_t vocab = model_->config().vocab_size;
   for (const int32_t token : request.prompt) {
-    if (token < 0 || token >= vocab) return UserError("token ", token, " is out of the vocabulary of ", vocab, " tokens");
+    if (token < 0 || token >= vocab) {
+      return UserError("token ", token, " is out of the vocabulary of ", vocab, " tokens");
+    }
   }
   return absl::OkStatus();
 }
@@ -185,7 +187,8 @@ bool Engine::DeliverText(Sequence& sequence, std::string text, FinishReason reas
   return wanted && reason == FinishReason::kNone;
 }
 
-StatusOr<std::vector<int32_t>> ReadEosIds(const std::string& folder, const ModelConfig& config, const Tokenizer& tokenizer) {
+StatusOr<std::vector<int32_t>> ReadEosIds(const std::string& folder, const ModelConfig& config,
+                                          const Tokenizer& tokenizer) {
   std::vector<int32_t> ids(config.eos_token_ids.begin(), config.eos_token_ids.end());
   const std::string path = folder + "/generation_config.json";
   const StatusOr<std::string> text = ReadFile(path);
@@ -194,7 +197,8 @@ StatusOr<std::vector<int32_t>> ReadEosIds(const std::string& folder, const Model
     WEFT_ASSIGN_OR_RETURN(const nlohmann::json object, ParseJson(*text, path));
     if (!object.is_object()) return DataError(path, ": not a JSON object");
     const nlohmann::json eos = object.value("eos_token_id", nlohmann::json());
-    const nlohmann::json list = eos.is_array() ? eos : eos.is_null() ? nlohmann::json::array() : nlohmann::json::array({eos});
+    nlohmann::json list = eos.is_array() ? eos : nlohmann::json::array();
+    if (!eos.is_array() && !eos.is_null()) list.push_back(eos);
     if (!list.empty()) ids.clear();
     for (const nlohmann::json& id : list) {
       if (!id.is_number_integer()) return DataError(path, ": eos_token_id: expected a token id or a list of them");

@@ -34,8 +34,8 @@ struct CompletionRequest {
   SamplingOptions sampling;
   std::vector<std::string> stop;  // the text ends before any of these
   bool ignore_eos = false;
-  // Called from the engine's thread, in order, until a delivery with a reason: before the prompt is read, and after every
-  // token, with or without text. Returning false cancels the request: nothing more is delivered.
+  // Called from the engine's thread, in order, until a delivery with a reason: before the prompt is read, and after
+  // every token, with or without text. Returning false cancels the request: nothing more is delivered.
   std::function<bool(const Delivery&)> deliver;
 };
 
@@ -82,6 +82,7 @@ class Engine {
 };
 
 // The ids that end a text: those of generation_config.json, else of config.json, else the tokenizer's.
-StatusOr<std::vector<int32_t>> ReadEosIds(const std::string& folder, const ModelConfig& config, const Tokenizer& tokenizer);
+StatusOr<std::vector<int32_t>> ReadEosIds(const std::string& folder, const ModelConfig& config,
+                                          const Tokenizer& tokenizer);
 
 }  // namespace weft

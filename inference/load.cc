@@ -7,10 +7,12 @@ StatusOr<std::unique_ptr<Engine>> LoadEngine(const std::string& folder, const In
   WEFT_ASSIGN_OR_RETURN(std::unique_ptr<Tokenizer> tokenizer, Tokenizer::Load(folder));
   WEFT_ASSIGN_OR_RETURN(std::unique_ptr<InferenceModel> model, InferenceModel::Load(folder, options));
   if (tokenizer->vocab_size() > model->config().vocab_size) {
-    return UserError(folder, ": the tokenizer has ", tokenizer->vocab_size(), " tokens, the model ", model->config().vocab_size);
+    return UserError(folder, ": the tokenizer has ", tokenizer->vocab_size(), " tokens, the model ",
+                     model->config().vocab_size);
   }
   WEFT_ASSIGN_OR_RETURN(std::vector<int32_t> eos, ReadEosIds(folder, model->config(), *tokenizer));
-  return std::make_unique<Engine>(std::move(model), std::shared_ptr<const Tokenizer>(std::move(tokenizer)), std::move(eos));
+  return std::make_unique<Engine>(std::move(model), std::shared_ptr<const Tokenizer>(std::move(tokenizer)),
+                                  std::move(eos));
 }
 
 }  // namespace weft

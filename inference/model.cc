@@ -106,8 +106,8 @@ std::vector<float> InferenceModel::AllLogits(absl::Span<const int32_t> tokens) {
 
 BlockStash InferenceModel::StashRows(int64_t n) const {
   BlockStash rows = stash_;
-  for (TensorView* view : {&rows.x, &rows.rstd1, &rows.y1, &rows.raw_qkv, &rows.q_rstd, &rows.k_rstd, &rows.qkv, &rows.attn,
-                           &rows.x2, &rows.rstd2, &rows.y2, &rows.gate_up, &rows.act}) {
+  for (TensorView* view : {&rows.x, &rows.rstd1, &rows.y1, &rows.raw_qkv, &rows.q_rstd, &rows.k_rstd, &rows.qkv,
+                           &rows.attn, &rows.x2, &rows.rstd2, &rows.y2, &rows.gate_up, &rows.act}) {
     if (!view->empty()) *view = view->Rows(0, n);
   }
   // [H, T] with fewer tokens is the front of the same memory under another shape.
@@ -131,7 +131,8 @@ void InferenceModel::Forward(int64_t n, bool fresh_sequence) {
     MlpHalfForward(*stream_, config_, weights, stash, delta);
   }
   const HeadStash head = {.x = head_.x.Rows(0, n), .rstd = head_.rstd.Rows(0, n), .y = head_.y.Rows(0, n)};
-  HeadForward(*stream_, config_, {store_.Weight(params_.final_norm), store_.Weight(params_.lm_head)}, stash.x2, delta, head);
+  const HeadWeights weights = {store_.Weight(params_.final_norm), store_.Weight(params_.lm_head)};
+  HeadForward(*stream_, config_, weights, stash.x2, delta, head);
 }
 
 void InferenceModel::Attend(int layer, int64_t n, bool fresh_sequence, const QkvHeads& heads, const Heads& out,
@@ -149,7 +150,8 @@ void InferenceModel::Attend(int layer, int64_t n, bool fresh_sequence, const Qkv
   cu_seqlens_.data<int32_t>()[0] = 0;
   cu_seqlens_.data<int32_t>()[1] = static_cast<int32_t>(n);
   AttentionForward(*stream_, {.q = heads.q, .k = heads.k, .v = heads.v,
-                              .packing = {.cu_seqlens = cu_seqlens_, .max_seqlen = n}, .out = out, .lse = lse, .scale = scale});
+                              .packing = {.cu_seqlens = cu_seqlens_, .max_seqlen = n}, .out = out, .lse = lse,
+                              .scale = scale});
 }
 
 absl::Span<const float> InferenceModel::Logits(int64_t first_row, int64_t num_rows) {

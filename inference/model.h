@@ -51,7 +51,8 @@ class InferenceModel {
   InferenceModel(const ModelConfig& config, const Options& options);
   // All blocks over the tokens in inputs_ (rows [0, n)); leaves the normed rows in head_.y.
   void Forward(int64_t num_tokens, bool fresh_sequence);
-  void Attend(int layer, int64_t num_tokens, bool fresh_sequence, const QkvHeads& heads, const Heads& out, TensorView lse);
+  void Attend(int layer, int64_t num_tokens, bool fresh_sequence, const QkvHeads& heads, const Heads& out,
+              TensorView lse);
   BlockStash StashRows(int64_t num_tokens) const;
   void SetInput(int64_t row, int32_t token, int64_t position, int slot);
   absl::Span<const float> Logits(int64_t first_row, int64_t num_rows);

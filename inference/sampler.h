@@ -1,4 +1,5 @@
-// Sampling: which token follows, given its logits. A pure function of (options, logits, step), so a seed repeats a text.
+// Sampling: which token follows, given its logits. A pure function of (options, logits, step), so a seed repeats a
+// text.
 #pragma once
 
 #include <cstdint>

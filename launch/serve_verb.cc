@@ -44,10 +44,10 @@ void AddServeVerb(CLI::App& app, const ChooseVerb& choose) {
   verb->add_option("DIR", arguments->folder, "A Hugging Face folder, e.g. what weft export wrote")->required();
   verb->add_option("--host", arguments->server.host, "Address to listen on")->capture_default_str();
   verb->add_option("--port", arguments->server.port, "Port to listen on; 0: any free one")->capture_default_str();
-  verb->add_option("--model-name", arguments->server.model_name, "What clients call the model; the folder's name if not given");
+  verb->add_option("--model-name", arguments->server.model_name, "What clients call it, if not by its folder");
   verb->add_option("--slots", arguments->model.num_slots, "Requests that are answered at once; others wait")
       ->capture_default_str()->check(CLI::Range(1, 1024));
-  verb->add_option("--context", arguments->model.capacity, "Tokens a request, prompt and answer; 0: as the model allows")
+  verb->add_option("--context", arguments->model.capacity, "Tokens a request, prompt and answer; 0: the model's")
       ->capture_default_str()->check(CLI::NonNegativeNumber);
   verb->add_option("--dtype", arguments->dtype, "Element type of weights and cache")->capture_default_str()
       ->check(CLI::IsMember({"f32", "bf16"}));

@@ -15,7 +15,7 @@ namespace {
 using Json = nlohmann::json;
 using OrderedJson = nlohmann::ordered_json;
 
-constexpr int64_t kMaxStops = 16;
+constexpr size_t kMaxStops = 16;
 constexpr size_t kMaxMessageBytes = 1000;
 constexpr char kParamPayload[] = "weft/param";  // the field that a status is about
 
@@ -33,8 +33,8 @@ std::string Dump(const OrderedJson& json) { return json.dump(-1, ' ', false, Ord
 
 StatusOr<int64_t> ReadInteger(const std::string& name, const Json& value) {
   if (!value.is_number_integer()) return FieldError(name, "expected an integer");
-  const bool too_large = value.is_number_unsigned() && value.get<uint64_t>() > uint64_t{std::numeric_limits<int64_t>::max()};
-  if (too_large) return FieldError(name, "the integer is too large");
+  constexpr uint64_t kMost = std::numeric_limits<int64_t>::max();
+  if (value.is_number_unsigned() && value.get<uint64_t>() > kMost) return FieldError(name, "the integer is too large");
   return value.get<int64_t>();
 }
 
@@ -50,7 +50,7 @@ StatusOr<bool> ReadBool(const std::string& name, const Json& value) {
 
 StatusOr<std::vector<std::string>> ReadStops(const std::string& name, const Json& value) {
   const Json list = value.is_array() ? value : Json::array({value});
-  if (static_cast<int64_t>(list.size()) > kMaxStops) return FieldError(name, "at most ", kMaxStops, " strings are taken");
+  if (list.size() > kMaxStops) return FieldError(name, "at most ", kMaxStops, " strings are taken");
   std::vector<std::string> stops;
   for (const Json& stop : list) {
     if (!stop.is_string() || stop.get_ref<const std::string&>().empty()) {
@@ -66,7 +66,9 @@ StatusOr<std::vector<int32_t>> ReadPrompt(const std::string& name, const Json& v
   if (value.is_string()) return tokenizer.Encode(value.get_ref<const std::string&>());
   if (!value.is_array() || value.empty()) return FieldError(name, "expected a text or a list of token ids");
   const bool holds_prompts = value[0].is_string() || value[0].is_array();
-  if (holds_prompts && value.size() > 1) return FieldError(name, "one prompt a request is supported, got ", value.size());
+  if (holds_prompts && value.size() > 1) {
+    return FieldError(name, "one prompt a request is supported, got ", value.size());
+  }
   if (value[0].is_string()) return ReadPrompt(name, value[0], tokenizer);
   const Json& ids = holds_prompts ? value[0] : value;
   std::vector<int32_t> tokens;
@@ -129,7 +131,8 @@ Status CheckModel(const Json& body, std::string_view model_name) {
   if (!model->is_string()) return FieldError("model", "expected a string");
   const std::string& name = model->get_ref<const std::string&>();
   if (name == model_name) return absl::OkStatus();
-  Status status = absl::NotFoundError(StrCat("the model '", name.substr(0, 200), "' does not exist; this server has '", model_name, "'"));
+  Status status = absl::NotFoundError(
+      StrCat("the model '", name.substr(0, 200), "' does not exist; this server has '", model_name, "'"));
   status.SetPayload(kParamPayload, absl::Cord("model"));
   return status;
 }
@@ -147,7 +150,10 @@ OrderedJson FinishReasonJson(FinishReason reason) {
 }
 
 OrderedJson ChoiceJson(std::string_view text, FinishReason reason) {
-  return {{"index", 0}, {"text", std::string(text)}, {"logprobs", nullptr}, {"finish_reason", FinishReasonJson(reason)}};
+  return {{"index", 0},
+          {"text", std::string(text)},
+          {"logprobs", nullptr},
+          {"finish_reason", FinishReasonJson(reason)}};
 }
 
 OrderedJson UsageJson(int64_t prompt_tokens, int64_t completion_tokens) {
@@ -157,7 +163,11 @@ OrderedJson UsageJson(int64_t prompt_tokens, int64_t completion_tokens) {
 }
 
 OrderedJson CompletionJson(const std::string& id, int64_t created, const std::string& model, OrderedJson choices) {
-  return {{"id", id}, {"object", "text_completion"}, {"created", created}, {"model", model}, {"choices", std::move(choices)}};
+  return {{"id", id},
+          {"object", "text_completion"},
+          {"created", created},
+          {"model", model},
+          {"choices", std::move(choices)}};
 }
 
 const char* ErrorType(int http_status) {
@@ -177,7 +187,8 @@ const char* ErrorType(int http_status) {
 
 }  // namespace
 
-StatusOr<CompletionCall> ParseCompletionCall(std::string_view body, std::string_view model_name, const Tokenizer& tokenizer) {
+StatusOr<CompletionCall> ParseCompletionCall(std::string_view body, std::string_view model_name,
+                                             const Tokenizer& tokenizer) {
   WEFT_ASSIGN_OR_RETURN(const Json json, ParseJson(body, "the request's body"));
   if (!json.is_object()) return UserError("the request's body: expected a JSON object");
   WEFT_RETURN_IF_ERROR(CheckModel(json, model_name));

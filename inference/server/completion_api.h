@@ -25,7 +25,8 @@ struct CompletionCall {
 
 // An unknown model is NotFound, anything else wrong with `body` is InvalidArgument; ErrorBody names the field of both.
 // A call without a seed gets one by chance.
-StatusOr<CompletionCall> ParseCompletionCall(std::string_view body, std::string_view model_name, const Tokenizer& tokenizer);
+StatusOr<CompletionCall> ParseCompletionCall(std::string_view body, std::string_view model_name,
+                                             const Tokenizer& tokenizer);
 
 // 400, 404, 429, 503 or 500.
 int HttpStatusOf(const Status& status);

@@ -150,7 +150,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   net::awaitable<bool> RefuseUnreadable(ErrorCode error);
   net::awaitable<bool> Complete(const Request& request);
   net::awaitable<bool> AnswerWhole(const Request& request, const CompletionAnswer& answer, Mailbox& mailbox);
-  net::awaitable<bool> AnswerAsStream(const Request& request, const CompletionAnswer& answer, bool include_usage, Mailbox& mailbox);
+  net::awaitable<bool> AnswerAsStream(const Request& request, const CompletionAnswer& answer, bool include_usage,
+                                      Mailbox& mailbox);
   net::awaitable<bool> Send(Response response);
   net::awaitable<bool> SendEvent(std::string data, bool chunked);
   net::awaitable<void> Close();
@@ -282,8 +283,8 @@ net::awaitable<bool> Connection::AnswerWhole(const Request& request, const Compl
   }
 }
 
-net::awaitable<bool> Connection::AnswerAsStream(const Request& request, const CompletionAnswer& answer, bool include_usage,
-                                                Mailbox& mailbox) {
+net::awaitable<bool> Connection::AnswerAsStream(const Request& request, const CompletionAnswer& answer,
+                                                bool include_usage, Mailbox& mailbox) {
   const bool chunked = request.version() >= 11;  // HTTP/1.0 reads to the end of the connection
   http::response<http::empty_body> head(http::status::ok, request.version());
   head.set(http::field::content_type, "text/event-stream; charset=utf-8");
@@ -300,7 +301,8 @@ net::awaitable<bool> Connection::AnswerAsStream(const Request& request, const Co
   do {
     delivery = co_await mailbox.Take();
     if (!delivery.has_value()) co_return false;
-    std::string event = delivery->finished == FinishReason::kCancelled ? ErrorBody(503, kStopping) : answer.Chunk(*delivery);
+    const bool cancelled = delivery->finished == FinishReason::kCancelled;
+    std::string event = cancelled ? ErrorBody(503, kStopping) : answer.Chunk(*delivery);
     const bool sent = co_await SendEvent(std::move(event), chunked);
     if (!sent) co_return false;
   } while (delivery->finished == FinishReason::kNone);

@@ -1,5 +1,5 @@
-// Cached attention on the CPU: a task is one kv head of one sequence, whose cache rows it reads once for scores and once
-// for values. A sequence's result does not depend on the others in the batch.
+// Cached attention on the CPU: a task is one kv head of one sequence, whose cache rows it reads once for scores and
+// once for values. A sequence's result does not depend on the others in the batch.
 #include "kernels/cached_attention.h"
 
 #include <algorithm>
@@ -12,13 +12,14 @@
 namespace weft::cpu {
 namespace {
 
-const DotRowsKernels& DotRowsOfHost() { return PickIsa(DotRowsPortable, DotRowsAvx2, DotRowsAvx512); }
+const DotRowsKernels& Kernels() { return PickIsa(DotRowsPortable, DotRowsAvx2, DotRowsAvx512); }
 
-void DotRowsOf(int64_t m, int64_t n, int64_t k, const float* a, int64_t lda, const float* b, int64_t ldb, float* out) {
-  DotRowsOfHost().f32(m, n, k, a, lda, b, ldb, out, n);
+// out [m, n] = a [m, k] times b [n, k] transposed.
+void DotRows(int64_t m, int64_t n, int64_t k, const float* a, const float* b, int64_t ldb, float* out) {
+  Kernels().f32(m, n, k, a, k, b, ldb, out, n);
 }
-void DotRowsOf(int64_t m, int64_t n, int64_t k, const bf16* a, int64_t lda, const bf16* b, int64_t ldb, float* out) {
-  DotRowsOfHost().bf16(m, n, k, reinterpret_cast<const uint16_t*>(a), lda, reinterpret_cast<const uint16_t*>(b), ldb, out, n);
+void DotRows(int64_t m, int64_t n, int64_t k, const bf16* a, const bf16* b, int64_t ldb, float* out) {
+  Kernels().bf16(m, n, k, &a->bits, k, &b->bits, ldb, out, n);
 }
 
 // scores := softmax(scale * scores), in place.
@@ -44,7 +45,7 @@ void AttendHead(const CachedAttentionArgs& a, int64_t sequence, int64_t kv_head,
   T* out = a.out.rows.data<T>() + sequence * a.out.rows.dim(1) + a.out.column + kv_head * group * dim;
   float* scores = scratch;                     // [group, length]
   float* sums = scratch + group * a.keys.dim(1);  // [dim]
-  DotRowsOf(group, length, dim, q, dim, keys, row, scores);
+  DotRows(group, length, dim, q, keys, row, scores);
   for (int64_t head = 0; head < group; ++head) {
     float* weights = scores + head * length;
     Softmax(weights, length, a.scale);
@@ -64,12 +65,13 @@ int64_t ScratchFloatsOfTask(const CachedAttentionArgs& a) {
 template <typename T>
 void AppendRows(const CacheAppendArgs& a) {
   const int64_t row = a.k.num_heads * a.k.head_dim, capacity = a.keys.dim(1);
+  const size_t bytes = static_cast<size_t>(row) * sizeof(T);
   for (int64_t t = 0; t < a.k.rows.dim(0); ++t) {
     const int64_t slot = a.slots.data<int32_t>()[t], position = a.positions.data<int32_t>()[t];
     WEFT_CHECK(slot >= 0 && slot < a.keys.dim(0) && position >= 0 && position < capacity) << slot << ", " << position;
     const int64_t to = (slot * capacity + position) * row;
-    std::memcpy(a.keys.data<T>() + to, a.k.rows.data<T>() + t * a.k.rows.dim(1) + a.k.column, static_cast<size_t>(row) * sizeof(T));
-    std::memcpy(a.values.data<T>() + to, a.v.rows.data<T>() + t * a.v.rows.dim(1) + a.v.column, static_cast<size_t>(row) * sizeof(T));
+    std::memcpy(a.keys.data<T>() + to, a.k.rows.data<T>() + t * a.k.rows.dim(1) + a.k.column, bytes);
+    std::memcpy(a.values.data<T>() + to, a.v.rows.data<T>() + t * a.v.rows.dim(1) + a.v.column, bytes);
   }
 }
 

@@ -27,7 +27,8 @@ struct Outcome {
 };
 
 // Submits and returns the outcome to come. `wanted` is asked at each delivery.
-std::future<Outcome> Start(Engine& engine, CompletionRequest request, std::function<bool()> wanted = [] { return true; }) {
+std::future<Outcome> Start(Engine& engine, CompletionRequest request,
+                           std::function<bool()> wanted = [] { return true; }) {
   struct Progress {
     Outcome outcome;
     std::promise<Outcome> done;
@@ -66,7 +67,8 @@ TEST_F(EngineTest, GivesEachRequestWhatItGetsAlone) {
   const std::unique_ptr<Engine> one = MakeEngine(1), four = MakeEngine(4);
   std::vector<CompletionRequest> requests;
   for (int i = 0; i < 12; ++i) {
-    CompletionRequest request = Ask(*one, std::string(static_cast<size_t>(1 + i * 3), static_cast<char>('a' + i)), 5 + i);
+    const std::string prompt(static_cast<size_t>(1 + i * 3), static_cast<char>('a' + i));
+    CompletionRequest request = Ask(*one, prompt, 5 + i);
     if (i % 3 == 1) request.sampling = {.temperature = 1, .top_p = 0.9, .seed = static_cast<uint64_t>(i)};
     requests.push_back(std::move(request));
   }
@@ -105,7 +107,8 @@ std::pair<int32_t, int32_t> FirstTwo(const std::string& folder, const std::vecto
   const StatusOr<std::unique_ptr<InferenceModel>> model = InferenceModel::Load(folder, {});
   EXPECT_TRUE(model.ok()) << model.status();
   const int32_t first = SampleToken({.temperature = 0}, (*model)->Prefill(0, prompt), 0);
-  return {first, SampleToken({.temperature = 0}, (*model)->Decode({{{0, first, static_cast<int64_t>(prompt.size())}}}), 1)};
+  const absl::Span<const float> next = (*model)->Decode({{{0, first, static_cast<int64_t>(prompt.size())}}});
+  return {first, SampleToken({.temperature = 0}, next, 1)};
 }
 
 TEST_F(EngineTest, EndsAtAnEosIdUnlessToldNotTo) {

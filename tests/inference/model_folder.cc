@@ -21,7 +21,8 @@ ModelConfig ServableConfig(const std::string& model_type) {
 void WriteModelFolder(const std::string& folder, const ModelConfig& config, uint64_t seed) {
   const DecoderParams params = MakeDecoderParams(config);
   const std::unique_ptr<Stream> stream = Stream::Create(Device::Cpu());
-  ParamStore store(params.specs, MeshShape{}, Coord{}, Device::Cpu(), {.compute_dtype = DType::kF32, .training = false});
+  ParamStore store(params.specs, MeshShape{}, Coord{}, Device::Cpu(),
+                   {.compute_dtype = DType::kF32, .training = false});
   store.Initialize(*stream, seed);
   std::vector<TensorPiece> pieces;
   for (int id = 0; id < store.num_params(); ++id) {

@@ -1,5 +1,5 @@
-// A served model gives the logits of training's forward pass, whole or token by token, alone or in a batch; and a broken
-// folder is refused by one clear error.
+// A served model gives the logits of training's forward pass, whole or token by token, alone or in a batch; and a
+// broken folder is refused by one clear error.
 #include "inference/model.h"
 
 #include <gmock/gmock.h>
@@ -43,9 +43,9 @@ std::vector<float> TrainingLogits(const std::string& folder, std::vector<int32_t
   TinyRig rig(*ReadModelConfig(folder), n);
   std::vector<TensorPiece> pieces;
   for (int id = 0; id < rig.store.num_params(); ++id) {
-    for (const TensorPiece& piece : PiecesOf(rig.store.specs()[static_cast<size_t>(id)], rig.store.SlabsOf(id), rig.store.Master(id))) {
-      pieces.push_back(piece);
-    }
+    const ParamSpec& spec = rig.store.specs()[static_cast<size_t>(id)];
+    const std::vector<TensorPiece> more = PiecesOf(spec, rig.store.SlabsOf(id), rig.store.Master(id));
+    pieces.insert(pieces.end(), more.begin(), more.end());
   }
   const Status loaded = LoadHuggingFacePieces(folder, pieces);
   EXPECT_TRUE(loaded.ok()) << loaded;
@@ -57,12 +57,14 @@ std::vector<float> TrainingLogits(const std::string& folder, std::vector<int32_t
   const MicroBatch batch = builder.Take();
   rig.Evaluate(ViewOf(batch), batch.num_unmasked);
   Tensor logits({n, rig.config.vocab_size}, DType::kF32);
-  Gemm(*rig.stream, {.a = rig.decoder.head_input(), .b = rig.store.Weight(rig.params.lm_head), .c = logits, .transpose_b = true});
+  const ConstTensorView lm_head = rig.store.Weight(rig.params.lm_head);
+  Gemm(*rig.stream, {.a = rig.decoder.head_input(), .b = lm_head, .c = logits, .transpose_b = true});
   return {logits.data<float>(), logits.data<float>() + logits.num_elements()};
 }
 
 // The same by a prompt of `prompt_length` tokens and then token by token.
-std::vector<float> ServedLogits(InferenceModel& model, int slot, const std::vector<int32_t>& tokens, size_t prompt_length) {
+std::vector<float> ServedLogits(InferenceModel& model, int slot, const std::vector<int32_t>& tokens,
+                                size_t prompt_length) {
   std::vector<float> logits = CopyOf(model.Prefill(slot, absl::MakeSpan(tokens).subspan(0, prompt_length)));
   for (size_t i = prompt_length; i < tokens.size(); ++i) {
     const std::vector<float> next = CopyOf(model.Decode({{{slot, tokens[i], static_cast<int64_t>(i)}}}));
@@ -105,9 +107,11 @@ TEST_P(ServedModel, GivesPyTorchsLogits) {
 
 TEST_P(ServedModel, GivesTheSameBitsAloneAndInABatch) {
   const std::unique_ptr<InferenceModel> model = LoadModel(folder_, {.num_slots = 3, .num_threads = 2});
-  const size_t vocab = static_cast<size_t>(model->config().vocab_size);
+  const int64_t vocab = model->config().vocab_size;
   std::vector<std::vector<int32_t>> sequences;
-  for (uint64_t s = 0; s < 3; ++s) sequences.push_back(SomeTokens(s, 9 + 4 * static_cast<int64_t>(s), model->config().vocab_size));
+  for (const int64_t length : {9, 13, 17}) {
+    sequences.push_back(SomeTokens(static_cast<uint64_t>(length), length, vocab));
+  }
   std::vector<std::vector<float>> alone;
   for (const auto& tokens : sequences) alone.push_back(ServedLogits(*model, 0, tokens, tokens.size() - 1));
   std::vector<InferenceModel::Next> batch;
@@ -117,9 +121,9 @@ TEST_P(ServedModel, GivesTheSameBitsAloneAndInABatch) {
     batch.push_back({s, tokens.back(), static_cast<int64_t>(tokens.size()) - 1});
   }
   const std::vector<float> together = CopyOf(model->Decode(batch));
-  for (size_t i = 0; i < 3; ++i) {
-    const std::vector<float> row(together.begin() + static_cast<int64_t>(i * vocab), together.begin() + static_cast<int64_t>((i + 1) * vocab));
-    EXPECT_EQ(row, LastRows(alone[2 - i], 1, static_cast<int64_t>(vocab))) << i;
+  for (int64_t i = 0; i < 3; ++i) {
+    const std::vector<float> row(together.begin() + i * vocab, together.begin() + (i + 1) * vocab);
+    EXPECT_EQ(row, LastRows(alone[static_cast<size_t>(2 - i)], 1, vocab)) << i;
   }
 }
 
@@ -169,7 +173,8 @@ TEST_F(BrokenModel, WithoutWeights) {
   EXPECT_THAT(Error(), HasSubstr("safetensors"));
 }
 TEST_F(BrokenModel, WithTruncatedWeights) {
-  std::filesystem::resize_file(scratch_.Path("model.safetensors"), std::filesystem::file_size(scratch_.Path("model.safetensors")) - 5);
+  const std::string path = scratch_.Path("model.safetensors");
+  std::filesystem::resize_file(path, std::filesystem::file_size(path) - 5);
   EXPECT_THAT(Error(), HasSubstr("model.safetensors"));
 }
 TEST_F(BrokenModel, OfOtherShapes) {

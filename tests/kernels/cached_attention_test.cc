@@ -27,9 +27,13 @@ struct Case {
   }
 };
 
-ConstHeads HeadsOf(ConstTensorView rows, int64_t num_heads, int64_t head_dim) { return {rows, kPad, num_heads, head_dim}; }
+ConstHeads HeadsOf(ConstTensorView rows, int64_t num_heads, int64_t head_dim) {
+  return {rows, kPad, num_heads, head_dim};
+}
 
-Values Indices(const std::vector<double>& values) { return {{static_cast<int64_t>(values.size())}, DType::kI32, values}; }
+Values Indices(const std::vector<double>& values) {
+  return {{static_cast<int64_t>(values.size())}, DType::kI32, values};
+}
 
 size_t At(const Case& c, double slot, double position) {
   return static_cast<size_t>((static_cast<int64_t>(slot) * c.capacity + static_cast<int64_t>(position)) * c.row());
@@ -81,8 +85,10 @@ void TestAttention(Case c) {
       CachedAttention(run.stream(), {.q = HeadsOf(run.Input(q), c.num_heads, c.head_dim), .keys = run.Input(keys),
                                      .values = run.Input(values), .num_kv_heads = c.num_kv_heads,
                                      .slots = run.Input(Indices(c.slots)), .positions = run.Input(Indices(c.positions)),
-                                     .out = {out, kPad, c.num_heads, c.head_dim}, .scale = static_cast<float>(c.scale())});
-      run.Expect("out", out, dtype == DType::kF32 ? 2e-6 : Tolerance(dtype), [&] { return Reference(c, q, keys, values); });
+                                     .out = {out, kPad, c.num_heads, c.head_dim},
+                                     .scale = static_cast<float>(c.scale())});
+      const double tolerance = dtype == DType::kF32 ? 2e-6 : Tolerance(dtype);
+      run.Expect("out", out, tolerance, [&] { return Reference(c, q, keys, values); });
     });
   }
 }
@@ -98,10 +104,12 @@ TEST(CachedAttention, OfOddHeadSizes) {
 TEST(CachedAttention, SurvivesLargeScores) {
   RunOnTargets("large", [&](OpRun& run) {
     if (run.target().device.is_cuda()) return;
-    const Values q{{1, 1}, DType::kF32, {1000}}, keys{{1, 3, 1}, DType::kF32, {-1, 1, 1}}, values{{1, 3, 1}, DType::kF32, {5, 2, 4}};
+    const Values q{{1, 1}, DType::kF32, {1000}};
+    const Values keys{{1, 3, 1}, DType::kF32, {-1, 1, 1}}, values{{1, 3, 1}, DType::kF32, {5, 2, 4}};
     const TensorView out = run.Output({1, 1}, DType::kF32);
     CachedAttention(run.stream(), {.q = {run.Input(q), 0, 1, 1}, .keys = run.Input(keys), .values = run.Input(values),
-                                   .num_kv_heads = 1, .slots = run.Input(Indices({0})), .positions = run.Input(Indices({2})),
+                                   .num_kv_heads = 1, .slots = run.Input(Indices({0})),
+                                   .positions = run.Input(Indices({2})),
                                    .out = {out, 0, 1, 1}, .scale = 1});
     run.Expect("out", out, 1e-6, [] { return std::vector<double>{3}; });
   });

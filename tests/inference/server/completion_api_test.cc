@@ -18,9 +18,10 @@ StatusOr<CompletionCall> Parse(std::string_view body) {
 }
 
 TEST(ParseCompletionCall, TakesEveryField) {
-  const auto call = Parse(R"({"model": "tiny", "prompt": "ab", "max_tokens": 7, "temperature": 0.5, "top_p": 0.25, "top_k": 3,
-                              "seed": 11, "stop": ["x", "yz"], "ignore_eos": true, "stream": true,
-                              "stream_options": {"include_usage": true}, "n": 1, "user": "me", "logprobs": null, "echo": false})");
+  const auto call = Parse(R"({"model": "tiny", "prompt": "ab", "max_tokens": 7, "temperature": 0.5, "top_p": 0.25,
+                              "top_k": 3, "seed": 11, "stop": ["x", "yz"], "ignore_eos": true, "stream": true,
+                              "stream_options": {"include_usage": true}, "n": 1, "user": "me", "logprobs": null,
+                              "echo": false})");
   ASSERT_TRUE(call.ok()) << call.status();
   EXPECT_EQ(call->generation.prompt, Tokenizer::ByteLevel()->Encode("ab"));
   EXPECT_EQ(call->generation.max_tokens, 7);
@@ -68,16 +69,20 @@ std::string With(const std::string& field) { return R"({"prompt": "a", )" + fiel
 INSTANTIATE_TEST_SUITE_P(
     All, BadCall,
     testing::Values(Bad{"", "", "not JSON"}, Bad{"{\"prompt\": ", "", "not JSON"}, Bad{"[1]", "", "JSON object"},
-                    Bad{"null", "", "JSON object"}, Bad{std::string(200000, '['), "", "nested"}, Bad{"{\"a\": NaN}", "", "not JSON"},
+                    Bad{"null", "", "JSON object"}, Bad{std::string(200000, '['), "", "nested"},
+                    Bad{"{\"a\": NaN}", "", "not JSON"},
                     Bad{"{}", "prompt", "missing"}, Bad{R"({"prompt": null})", "prompt", "missing"},
                     Bad{R"({"prompt": {}})", "prompt", "text"}, Bad{R"({"prompt": []})", "prompt", "text"},
-                    Bad{R"({"prompt": ["a", "b"]})", "prompt", "one prompt"}, Bad{R"({"prompt": [1, "a"]})", "prompt", "integer"},
-                    Bad{R"({"prompt": [1.5]})", "prompt", "integer"}, Bad{R"({"prompt": [-1]})", "prompt", "vocabulary"},
+                    Bad{R"({"prompt": ["a", "b"]})", "prompt", "one prompt"},
+                    Bad{R"({"prompt": [1, "a"]})", "prompt", "integer"},
+                    Bad{R"({"prompt": [1.5]})", "prompt", "integer"},
+                    Bad{R"({"prompt": [-1]})", "prompt", "vocabulary"},
                     Bad{R"({"prompt": [5000000000]})", "prompt", "vocabulary"},
                     Bad{With(R"("max_tokens": "7")"), "max_tokens", "integer"},
                     Bad{With(R"("max_tokens": 1e30)"), "max_tokens", "integer"},
                     Bad{With(R"("max_tokens": 18446744073709551615)"), "max_tokens", "large"},
-                    Bad{With(R"("temperature": "hot")"), "temperature", "number"}, Bad{With(R"("stream": 1)"), "stream", "true"},
+                    Bad{With(R"("temperature": "hot")"), "temperature", "number"},
+                    Bad{With(R"("stream": 1)"), "stream", "true"},
                     Bad{With(R"("stop": "")"), "stop", "empty"}, Bad{With(R"("stop": [1])"), "stop", "string"},
                     Bad{With(R"("stream_options": {"include_usage": true})"), "stream_options", "stream"},
                     Bad{With(R"("stream": true, "stream_options": {"x": true})"), "stream_options.x", "supported"},
@@ -85,7 +90,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Bad{With(R"("logprobs": 3)"), "logprobs", "supported"},
                     Bad{With(R"("presence_penalty": 0.5)"), "presence_penalty", "supported"},
                     Bad{With(R"("logit_bias": {"3": 1})"), "logit_bias", "supported"},
-                    Bad{With(R"("tempurature": 1)"), "tempurature", "supported"}, Bad{With(R"("model": 3)"), "model", "string"}));
+                    Bad{With(R"("tempurature": 1)"), "tempurature", "supported"},
+                    Bad{With(R"("model": 3)"), "model", "string"}));
 
 TEST(ParseCompletionCall, DoesNotKnowOtherModels) {
   const Status status = Parse(R"({"model": "huge", "prompt": "a"})").status();

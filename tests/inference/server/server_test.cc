@@ -178,7 +178,8 @@ class ServerTest : public testing::Test {
   std::thread runner_;
 };
 
-const json kAsk = {{"model", "tiny"}, {"prompt", "hello"}, {"max_tokens", 12}, {"temperature", 0}, {"ignore_eos", true}};
+const json kAsk = {
+    {"model", "tiny"}, {"prompt", "hello"}, {"max_tokens", 12}, {"temperature", 0}, {"ignore_eos", true}};
 
 TEST_F(ServerTest, IsHealthyAndListsItsModel) {
   Client client(server_->port());
@@ -275,7 +276,8 @@ TEST_F(ServerTest, RefusesWhatIsTooLargeOrNotHttp) {
   EXPECT_EQ(too_large.status, 413);
   EXPECT_THAT(too_large.body, HasSubstr("100000"));
   Client chunked(server_->port());
-  chunked.Send("POST /v1/completions HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n30d40\r\n" + std::string(200000, ' ') + "\r\n0\r\n\r\n");
+  chunked.Send("POST /v1/completions HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n30d40\r\n" +
+               std::string(200000, ' ') + "\r\n0\r\n\r\n");
   EXPECT_EQ(chunked.Read().status, 413);
   Client long_header(server_->port());
   long_header.Send("GET /health HTTP/1.1\r\nX: " + std::string(100000, 'x') + "\r\n\r\n");
