@@ -22,16 +22,17 @@ struct GenerateArguments {
 };
 
 Status Generate(const GenerateArguments& arguments) {
-  WEFT_ASSIGN_OR_RETURN(const std::unique_ptr<Engine> engine,
-                        LoadEngine(arguments.folder, {.dtype = *ParseDType(arguments.dtype), .num_threads = DefaultNumThreads(1)}));
+  std::promise<void> done;  // outlives the engine, which sets it
+  const InferenceModel::Options options = {.dtype = *ParseDType(arguments.dtype), .num_threads = DefaultNumThreads(1)};
+  WEFT_ASSIGN_OR_RETURN(const std::unique_ptr<Engine> engine, LoadEngine(arguments.folder, options));
+  const Tokenizer& tokenizer = engine->tokenizer();
   CompletionRequest request;
-  request.prompt = engine->tokenizer().Encode(arguments.prompt);
+  request.prompt = tokenizer.Encode(arguments.prompt);
   // A model without a beginning-of-sequence token cannot continue nothing.
-  if (request.prompt.empty() && engine->tokenizer().eos_id().has_value()) request.prompt = {*engine->tokenizer().eos_id()};
+  if (request.prompt.empty() && tokenizer.eos_id().has_value()) request.prompt = {*tokenizer.eos_id()};
   request.max_tokens = arguments.max_tokens;
   request.sampling = arguments.sampling;
   request.ignore_eos = arguments.ignore_eos;
-  std::promise<void> done;
   request.deliver = [&done](const Delivery& delivery) {
     std::fwrite(delivery.text.data(), 1, delivery.text.size(), stdout);
     std::fflush(stdout);
@@ -52,10 +53,13 @@ void AddGenerateVerb(CLI::App& app, const ChooseVerb& choose) {
   verb->add_option("DIR", arguments->folder, "A Hugging Face folder, e.g. what weft export wrote")->required();
   verb->add_option("--prompt", arguments->prompt, "The text to continue")->type_name("TEXT");
   verb->add_option("--max-tokens", arguments->max_tokens, "Tokens to generate at most")->capture_default_str();
-  verb->add_option("--temperature", arguments->sampling.temperature, "0 takes the most likely token each time")->capture_default_str();
-  verb->add_option("--top-p", arguments->sampling.top_p, "Sample among the most likely tokens of this total probability")->capture_default_str();
-  verb->add_option("--top-k", arguments->sampling.top_k, "Sample among this many tokens; 0: all")->capture_default_str();
-  verb->add_option("--seed", arguments->sampling.seed, "The same seed gives the same text")->capture_default_str();
+  SamplingOptions& sampling = arguments->sampling;
+  verb->add_option("--temperature", sampling.temperature, "0 takes the most likely token each time")
+      ->capture_default_str();
+  verb->add_option("--top-p", sampling.top_p, "Sample among the most likely tokens of this total probability")
+      ->capture_default_str();
+  verb->add_option("--top-k", sampling.top_k, "Sample among this many tokens; 0: all")->capture_default_str();
+  verb->add_option("--seed", sampling.seed, "The same seed gives the same text")->capture_default_str();
   verb->add_option("--dtype", arguments->dtype, "Element type of weights and cache")->capture_default_str()
       ->check(CLI::IsMember({"f32", "bf16"}));
   verb->add_flag("--ignore-eos", arguments->ignore_eos, "Go on after an end-of-text token");

@@ -1,0 +1,91 @@
+// `weft serve` and `weft generate` as users run them: a trained model answers, a signal ends it, a broken folder is one
+// clear error.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "tests/launch/job.h"
+
+namespace weft {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+class ServeVerb : public testing::Test {
+ protected:
+  // A folder as weft export leaves it.
+  void SetUp() override {
+    const std::string run = scratch_.path() + "/run";
+    const JobResult trained = RunWeft("train configs/tiny.yaml --set device=cpu --set steps=2 --set data.path=" +
+                                      SmallTokenStore() + " --set output=" + run);
+    ASSERT_EQ(trained.exit_code, 0) << trained.err;
+    ASSERT_EQ(RunWeft("export " + run + " --to " + model_).exit_code, 0);
+  }
+  ScratchFolder scratch_;
+  const std::string model_ = scratch_.path() + "/model";
+};
+
+// Starts a server, waits for its line, takes its port from there, asks it by bash's own sockets, ends it by a signal.
+std::string AskOnce(const std::string& model, const std::string& signal) {
+  return "log=$(mktemp); " + std::string(WEFT_BINARY) + " serve " + model +
+         " --port 0 --model-name tiny 2>$log & server=$!\n"
+         "for i in $(seq 600); do grep -q '^serving tiny at http://127.0.0.1:' $log && break; sleep 0.1; done\n"
+         "port=$(sed -n 's/^serving.*://p' $log); rm $log\n"
+         "exec 3<>/dev/tcp/127.0.0.1/$port\n"
+         "body='{\"model\": \"tiny\", \"prompt\": \"int \", \"max_tokens\": 3, \"temperature\": 0, \"ignore_eos\": true}'\n"
+         "printf 'POST /v1/completions HTTP/1.0\\r\\nContent-Length: %d\\r\\n\\r\\n%s' ${#body} \"$body\" >&3\n"
+         "cat <&3\n"
+         "kill -" + signal + " $server; wait $server";
+}
+
+TEST_F(ServeVerb, AnswersUntilASignalEndsIt) {
+  for (const std::string signal : {"TERM", "INT"}) {
+    const std::string script = scratch_.path() + "/ask";
+    std::ofstream(script) << AskOnce(model_, signal);
+    const JobResult job = RunShell("timeout 120 bash " + script);
+    EXPECT_EQ(job.exit_code, 0) << job.err;
+    EXPECT_THAT(job.out, HasSubstr("200 OK"));
+    EXPECT_THAT(job.out, HasSubstr("\"completion_tokens\":3"));
+  }
+}
+
+TEST_F(ServeVerb, GenerateRepeatsItselfWithASeed) {
+  const std::string ask = "generate " + model_ + " --prompt 'int ' --max-tokens 20 --seed 5 --ignore-eos";
+  const JobResult first = RunWeft(ask);
+  EXPECT_EQ(first.exit_code, 0) << first.err;
+  EXPECT_EQ(first.err, "");
+  EXPECT_NE(first.out, "");
+  EXPECT_EQ(RunWeft(ask).out, first.out);
+  EXPECT_NE(RunWeft(ask + " --seed 6").out, first.out);
+}
+
+TEST_F(ServeVerb, BrokenFoldersAreOneErrorEach) {
+  const auto refuse = [this](const std::string& what) {
+    for (const std::string verb : {"generate", "serve"}) {
+      const JobResult job = RunWeft(verb + " " + model_ + (verb == "serve" ? " --port 0" : ""));
+      EXPECT_EQ(job.exit_code, 2) << job.err;
+      EXPECT_EQ(job.out, "");
+      EXPECT_THAT(job.err, HasSubstr(what));
+      EXPECT_EQ(job.err.find("weft: error:"), job.err.rfind("weft: error:")) << "one error:\n" << job.err;
+    }
+  };
+  std::filesystem::resize_file(model_ + "/model.safetensors", 1000);
+  refuse("model.safetensors");
+  std::ofstream(model_ + "/tokenizer.json") << "{";
+  refuse("tokenizer.json");
+  std::filesystem::remove_all(model_);
+  refuse(model_);
+}
+
+TEST(ServeVerbOptions, AreChecked) {
+  EXPECT_EQ(RunWeft("serve docs --port 70000").exit_code, 2);
+  EXPECT_EQ(RunWeft("serve docs --slots 0").exit_code, 2);
+  EXPECT_EQ(RunWeft("serve docs --dtype int8").exit_code, 2);
+  EXPECT_EQ(RunWeft("serve").exit_code, 2);
+}
+
+}  // namespace
+}  // namespace weft
