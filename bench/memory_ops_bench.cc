@@ -22,7 +22,8 @@ constexpr int64_t kTokens = 1024, kModel = 768, kFfn = 2048, kVocab = 50304;
 // Adds GB/s, of `bytes` read or written an iteration. (A store to memory that is not in the cache also reads it: a
 // memcpy counted so moves 3 bytes for each one copied; that third is not counted.)
 void SetGigabytes(benchmark::State& state, size_t bytes) {
-  state.counters["GB/s"] = benchmark::Counter(static_cast<double>(bytes) * 1e-9, benchmark::Counter::kIsIterationInvariantRate);
+  state.counters["GB/s"] =
+      benchmark::Counter(static_cast<double>(bytes) * 1e-9, benchmark::Counter::kIsIterationInvariantRate);
 }
 
 DType FloatType(int64_t is_bf16) { return is_bf16 ? DType::kBF16 : DType::kF32; }
@@ -95,7 +96,8 @@ void BM_RmsNormForward(benchmark::State& state) {
   const DType dtype = FloatType(state.range(0));
   const Shape shape{16 * kTokens, kModel};
   BenchStream stream(static_cast<int>(state.range(1)));
-  const Tensor x = RandomTensor(shape, dtype), delta = RandomTensor(shape, dtype), weight = RandomTensor({kModel}, dtype);
+  const Tensor x = RandomTensor(shape, dtype), delta = RandomTensor(shape, dtype);
+  const Tensor weight = RandomTensor({kModel}, dtype);
   Tensor sum = RandomTensor(shape, dtype), y = RandomTensor(shape, dtype), rstd({shape[0]}, DType::kF32);
   for (auto _ : state) {
     RmsNormForward(*stream, {.x = x, .delta = delta, .weight = weight, .sum = sum, .y = y, .rstd = rstd, .eps = 1e-6f});
@@ -112,7 +114,8 @@ void BM_RmsNormBackward(benchmark::State& state) {
   const Tensor weight = RandomTensor({kModel}, dtype), rstd = RandomTensor({shape[0]}, DType::kF32);
   Tensor dx = RandomTensor(shape, dtype), dweight = RandomTensor({kModel}, DType::kF32);
   for (auto _ : state) {
-    RmsNormBackward(*stream, {.dy = dy, .dsum = dsum, .x = x, .weight = weight, .rstd = rstd, .dx = dx, .dweight = dweight});
+    RmsNormBackward(*stream, {.dy = dy, .dsum = dsum, .x = x, .weight = weight, .rstd = rstd, .dx = dx,
+                              .dweight = dweight});
   }
   SetGigabytes(state, 4 * x.num_bytes());
 }
@@ -143,7 +146,8 @@ void BM_Rope(benchmark::State& state) {
   Tensor x = RandomTensor({16 * kTokens, 3 * kModel}, FloatType(state.range(0)));
   const Tensor positions = RandomTokens(16 * kTokens, kTokens);
   const Tensor cos = RandomTensor({kTokens, 32}, DType::kF32), sin = RandomTensor({kTokens, 32}, DType::kF32);
-  const RopeArgs args{.x = {.rows = x, .column = 0, .num_heads = 24, .head_dim = 64}, .positions = positions, .cos = cos, .sin = sin};
+  const RopeArgs args{.x = {.rows = x, .column = 0, .num_heads = 24, .head_dim = 64}, .positions = positions,
+                      .cos = cos, .sin = sin};
   for (auto _ : state) Rope(*stream, args);
   SetGigabytes(state, 2 * x.num_bytes() / 3 * 2);
 }

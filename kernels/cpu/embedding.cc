@@ -1,5 +1,5 @@
-// Token embedding on the CPU (see embedding.h). The gradient is cut by columns: each thread walks all tokens in order, so
-// repeated tokens add in that order whatever the number of threads.
+// Token embedding on the CPU (see embedding.h). The gradient is cut by columns: each thread walks all tokens in order,
+// so repeated tokens add in that order whatever the number of threads.
 #include "kernels/embedding.h"
 
 #include <cstring>

@@ -59,6 +59,8 @@ T FromFloat(float value) {
 // range cut at its multiples is computed as if it were whole.
 inline constexpr int64_t kGranule = 16384;
 inline constexpr int64_t kColumnGranule = 64;  // the same for columns that each stand for many rows
-inline int64_t RowGranule(int64_t row_elements) { return std::max<int64_t>(1, kGranule / std::max<int64_t>(1, row_elements)); }
+inline int64_t RowGranule(int64_t row_elements) {
+  return std::max<int64_t>(1, kGranule / std::max<int64_t>(1, row_elements));
+}
 
 }  // namespace weft::cpu

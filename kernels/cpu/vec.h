@@ -2,8 +2,8 @@
 // serves every instruction set. Included only by the loops_*.cc files, each compiled for one of them; all of it is in
 // an unnamed namespace, so that no instruction of one file can leak into another (cmake/WeftTargets.cmake).
 //
-// Elements in memory are float, or uint16_t for the bits of a bf16 (core/dtype.h has inline functions, which these files
-// must not share). Arithmetic is f32; a bf16 is rounded to nearest even when it is stored.
+// Elements in memory are float, or uint16_t for the bits of a bf16 (core/dtype.h has inline functions, which these
+// files must not share). Arithmetic is f32; a bf16 is rounded to nearest even when it is stored.
 #pragma once
 
 #include <cstdint>
@@ -137,8 +137,8 @@ inline float SumVectors(int64_t n, Term term) {
 }
 
 // e^x within 1 unit in the last place; 0 below -86.6 (where e^x < 2.5e-38), infinity above 88.7228, NaN for NaN.
-// x = n ln 2 + r, |r| <= ln 2 / 2; the polynomial is that of Cephes' expf (Moshier). ln 2 is cut in two, so that n times
-// its upper part is exact.
+// x = n ln 2 + r, |r| <= ln 2 / 2; the polynomial is that of Cephes' expf (Moshier). ln 2 is cut in two, so that n
+// times its upper part is exact.
 inline Vec Exp(Vec x) {
   constexpr float kLow = -86.6f, kHigh = 88.72283f;
   constexpr float kRounder = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer, in the lower bits

@@ -31,7 +31,9 @@ void AddRowsLoop(const T* x, int64_t num_rows, int64_t stride, int64_t n, float*
   for (; row + 8 <= num_rows; row += 8) {
     const T* rows = x + row * stride;
     ForVectors(n, [=](int64_t i, auto lanes) {
-      const auto pair = [=](int64_t k) { return Load(rows + k * stride + i, lanes) + Load(rows + (k + 1) * stride + i, lanes); };
+      const auto pair = [=](int64_t k) {
+        return Load(rows + k * stride + i, lanes) + Load(rows + (k + 1) * stride + i, lanes);
+      };
       const Vec eight = (pair(0) + pair(2)) + (pair(4) + pair(6));
       Store(sum + i, Load(sum + i, lanes) + eight, lanes);
     });

@@ -39,7 +39,8 @@ TEST(BF16, RoundsToNearestEven) {
 
 TEST(BF16, NaNStaysNaN) {
   EXPECT_TRUE(std::isnan(static_cast<float>(bf16(std::numeric_limits<float>::quiet_NaN()))));
-  EXPECT_TRUE(std::isnan(static_cast<float>(bf16(std::bit_cast<float>(0x7f800001u)))));  // whose upper half is infinity's
+  const float upper_half_of_infinity = std::bit_cast<float>(0x7f800001u);
+  EXPECT_TRUE(std::isnan(static_cast<float>(bf16(upper_half_of_infinity))));
 }
 
 }  // namespace

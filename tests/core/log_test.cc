@@ -26,7 +26,8 @@ TEST(Log, InfoComesFromRankZeroAlone) {
 
 TEST(Log, WarningsAndErrorsComeFromAnyRankWithItsLabel) {
   EXPECT_EQ(StderrOf({}, [] { LogWarning("slow"); }), "weft: warning: slow\n");
-  EXPECT_EQ(StderrOf({.rank = 1, .label = "rank 1 (dp1)"}, [] { LogError("lost"); }), "weft: error: [rank 1 (dp1)] lost\n");
+  EXPECT_EQ(StderrOf({.rank = 1, .label = "rank 1 (dp1)"}, [] { LogError("lost"); }),
+            "weft: error: [rank 1 (dp1)] lost\n");
 }
 
 TEST(Log, ALabelBelongsToItsThread) {

@@ -63,8 +63,9 @@ TEST(TensorDeathTest, RefusesAnotherTypeAndRowsOutside) {
 }
 
 TEST(BufferDeathTest, SaysHowMuchCouldNotBeAllocated) {
+  // A sanitizer says it in its own words.
   EXPECT_DEATH(Buffer(Device::Cpu(), size_t{1} << 60),
-               "could not allocate 1152921504606846976 bytes on cpu|requested allocation size");  // or a sanitizer says so
+               "could not allocate 1152921504606846976 bytes on cpu|requested allocation size");
 }
 
 }  // namespace

@@ -61,8 +61,8 @@ TEST(AdamW, OneStep) {
 TEST(AdamW, FirstStepMovesByTheLearningRate) {
   RunOnTargets("first", [&](OpRun& run) {
     const Values zero{{3}, DType::kF32, {0, 0, 0}};
-    AdamWArgs args{.param = run.InOut(zero), .grad = run.Input({{3}, DType::kF32, {1e-4, -2, 300}}), .m = run.InOut(zero),
-                   .v = run.InOut(zero), .weight = {}, .grad_scale = run.Input({{1}, DType::kF32, {1}}), .lr = 0.01f};
+    AdamWArgs args{.param = run.InOut(zero), .grad = run.Input({{3}, DType::kF32, {1e-4, -2, 300}}),
+                   .m = run.InOut(zero), .v = run.InOut(zero), .weight = {}, .grad_scale = run.Input({{1}, DType::kF32, {1}}), .lr = 0.01f};
     AdamW(run.stream(), args);
     run.Expect("param", args.param, 1e-4, [] { return std::vector<double>{-0.01, 0.01, -0.01}; });
   });

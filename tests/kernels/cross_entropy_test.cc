@@ -51,7 +51,8 @@ TEST(CrossEntropy, StatsAndLoss) {
                                          .target_logit = target_logit});
         CrossEntropyLoss(run.stream(), {.lse = lse, .target_logit = target_logit, .weights = run.Input(weights),
                                         .loss_sum = loss});
-        run.Expect("lse", lse, Tolerance(DType::kF32), [&] { return LogSumExp(logits.data, static_cast<size_t>(shape[1])); });
+        run.Expect("lse", lse, Tolerance(DType::kF32),
+                   [&] { return LogSumExp(logits.data, static_cast<size_t>(shape[1])); });
         run.Expect("target_logit", target_logit, 0, [&] {
           std::vector<double> picked;
           for (double target : targets.data) {
@@ -78,7 +79,7 @@ void ExpectGradient(OpRun& run, const Shape& shape, DType dtype) {
   const TensorView dlogits = run.InOut(logits);
   CrossEntropyGrad(run.stream(), {.logits = dlogits, .targets = run.Input(targets), .weights = run.Input(weights),
                                   .lse = run.Input({rows, DType::kF32, lse}), .scale = scale});
-  // exp of a difference of f32 near the size of lse: its rounding (2^-24 of up to 8) is the relative error of the result.
+  // The exponential of a difference of f32 up to 8: its rounding, 2^-24 of that, is the relative error of the result.
   run.Expect("dlogits", dlogits, dtype == DType::kF32 ? 2e-6 : Tolerance(dtype), [&] {
     std::vector<double> gradient =
         NumericGradient([&](const auto& v) { return Loss(v, targets.data, weights.data); }, logits.data);
@@ -120,8 +121,9 @@ TEST(CrossEntropy, NaNReachesTheLogSumExpAndMinusInfinityDoesNot) {
     logits.data[39] = std::numeric_limits<double>::quiet_NaN();      // row 1: NaN in the tail
     logits.data[45] = 2.5;                                           // row 2: one finite value
     const TensorView lse = run.Output({4}, DType::kF32), target_logit = run.Output({4}, DType::kF32);
-    CrossEntropyStats(run.stream(), {.logits = run.Input(logits), .targets = run.Input({{4}, DType::kI32, {0, 0, 5, 0}}),
-                                     .lse = lse, .target_logit = target_logit});
+    CrossEntropyStats(run.stream(), {.logits = run.Input(logits),
+                                     .targets = run.Input({{4}, DType::kI32, {0, 0, 5, 0}}), .lse = lse,
+                                     .target_logit = target_logit});
     const std::vector<double> found = run.Read(lse).data;
     EXPECT_TRUE(std::isnan(found[0]));
     EXPECT_TRUE(std::isnan(found[1]));
@@ -140,7 +142,9 @@ TEST(CrossEntropy, SlicesOfTheVocabularyMakeTheWhole) {
     std::vector<Values> halves;
     for (int64_t begin : {int64_t{0}, half}) {
       Values part{{5, half}, DType::kF32, {}};
-      for (int64_t i = 0; i < 5 * half; ++i) part.data.push_back(logits.data[static_cast<size_t>(i / half * vocab + begin + i % half)]);
+      for (int64_t i = 0; i < 5 * half; ++i) {
+        part.data.push_back(logits.data[static_cast<size_t>(i / half * vocab + begin + i % half)]);
+      }
       const TensorView lse = run.Output({5}, DType::kF32), target_logit = run.Output({5}, DType::kF32);
       CrossEntropyStats(run.stream(), {.logits = run.Input(part), .targets = target_view, .lse = lse,
                                        .target_logit = target_logit, .vocab_begin = begin});

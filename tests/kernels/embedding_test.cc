@@ -14,7 +14,8 @@ struct Case {
 };
 
 // Slices of the vocabulary, with tokens before and after them, and few rows, so that tokens repeat.
-const std::vector<Case> kCases = {{1, 1, 1, 0, 1}, {3, 5, 17, 0, 5}, {65, 4, 33, 0, 4}, {130, 7, 130, 7, 21}, {33, 10, 64, 20, 30}};
+const std::vector<Case> kCases = {
+    {1, 1, 1, 0, 1}, {3, 5, 17, 0, 5}, {65, 4, 33, 0, 4}, {130, 7, 130, 7, 21}, {33, 10, 64, 20, 30}};
 
 TEST(Embedding, ForwardCopiesRowsAndZerosWhatIsElsewhere) {
   for (DType dtype : {DType::kF32, DType::kBF16}) {
@@ -30,7 +31,9 @@ TEST(Embedding, ForwardCopiesRowsAndZerosWhatIsElsewhere) {
           for (double token : tokens.data) {
             const int64_t row = static_cast<int64_t>(token) - c.vocab_begin;
             const bool is_here = row >= 0 && row < c.num_rows;
-            for (int64_t i = 0; i < c.dim; ++i) rows.push_back(is_here ? table.data[static_cast<size_t>(row * c.dim + i)] : 0);
+            for (int64_t i = 0; i < c.dim; ++i) {
+              rows.push_back(is_here ? table.data[static_cast<size_t>(row * c.dim + i)] : 0);
+            }
           }
           return rows;
         });

@@ -29,7 +29,8 @@ struct Layout {
   Shape shape() const { return {num_tokens, width}; }
 };
 
-const std::vector<Layout> kLayouts = {{1, 1, 0, 1, 1}, {3, 40, 5, 2, 17}, {5, 100, 0, 3, 33}, {33, 34, 2, 4, 8}, {65, 16, 0, 1, 16}};
+const std::vector<Layout> kLayouts = {
+    {1, 1, 0, 1, 1}, {3, 40, 5, 2, 17}, {5, 100, 0, 3, 33}, {33, 34, 2, 4, 8}, {65, 16, 0, 1, 16}};
 
 std::vector<double> Rstd(const Layout& layout, const std::vector<double>& x) {
   std::vector<double> rstd(static_cast<size_t>(layout.num_tokens * layout.num_heads));

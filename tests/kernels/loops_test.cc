@@ -51,8 +51,8 @@ TEST(Loops, ExpAtItsEdges) {
   const float infinity = std::numeric_limits<float>::infinity();
   for (IsaLevel level : Levels()) {
     const ScopedIsaLimit limit(level);
-    const std::vector<float> y = ExpOf({0, -0.0f, -86.7f, -1000, -infinity, 88.73f, 1000, infinity,
-                                        std::numeric_limits<float>::quiet_NaN(), -std::numeric_limits<float>::quiet_NaN()});
+    const float nan = std::numeric_limits<float>::quiet_NaN();
+    const std::vector<float> y = ExpOf({0, -0.0f, -86.7f, -1000, -infinity, 88.73f, 1000, infinity, nan, -nan});
     EXPECT_EQ(y[0], 1);
     EXPECT_EQ(y[1], 1);
     for (int i : {2, 3, 4}) EXPECT_EQ(y[static_cast<size_t>(i)], 0);

@@ -213,7 +213,8 @@ void OpRun::ExpectGuardsIntact() {
 
 void RunOnTargets(const std::string& label, const std::function<void(OpRun&)>& body) {
   const testing::TestInfo& test = *testing::UnitTest::GetInstance()->current_test_info();
-  OpCase shared{.name = StrCat(test.test_suite_name(), ".", test.name(), " ", label), .draws = {}, .references = {}, .outputs = {}};
+  OpCase shared;
+  shared.name = StrCat(test.test_suite_name(), ".", test.name(), " ", label);
   for (const Target& target : Targets()) {
     SCOPED_TRACE(StrCat(label, " on ", target.name));
     const cpu::ScopedIsaLimit limit(target.isa);

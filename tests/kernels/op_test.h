@@ -10,9 +10,9 @@
 //   });
 //
 // What it watches beside the numbers: every tensor stands between guard bands, which must be intact at the end, and
-// inputs must be unchanged; outputs hold NaN before the call, and NaN never passes; each target runs the body twice, the
-// second time with NaN in the stream's scratch; and an output must be equal bit by bit over all thread counts, kinds
-// of stream and repetitions of one instruction set or device.
+// inputs must be unchanged; outputs hold NaN before the call, and NaN never passes; each target runs the body twice,
+// the second time with NaN in the stream's scratch; and an output must be equal bit by bit over all thread counts,
+// kinds of stream and repetitions of one instruction set or device.
 #pragma once
 
 #include <deque>
@@ -78,8 +78,8 @@ class OpRun {
   Stream& stream() { return stream_; }
   const Target& target() const { return target_; }
 
-  // Waits for the stream and fails unless ||out - reference|| <= tolerance * ||reference||, elements in row-major order.
-  // `name` is unique in the body. `reference` is called on the first target only.
+  // Waits for the stream and fails unless ||out - reference|| <= tolerance * ||reference||; elements in row-major
+  // order. `name` is unique in the body. `reference` is called on the first target only.
   void Expect(const std::string& name, const ConstTensorView& out, double tolerance,
               const std::function<std::vector<double>()>& reference);
   // Waits for the stream; the tensor's elements.

@@ -16,7 +16,8 @@ struct Case {
   Shape shape() const { return {num_tokens, width}; }
 };
 
-const std::vector<Case> kCases = {{1, 2, 0, 1, 2}, {3, 80, 3, 2, 34}, {17, 130, 0, 1, 130}, {33, 66, 0, 8, 8}, {65, 32, 16, 1, 16}};
+const std::vector<Case> kCases = {
+    {1, 2, 0, 1, 2}, {3, 80, 3, 2, 34}, {17, 130, 0, 1, 130}, {33, 66, 0, 8, 8}, {65, 32, 16, 1, 16}};
 constexpr int64_t kPositions = 50;
 
 struct Tables {
