@@ -139,16 +139,15 @@ std::vector<json> EventsOf(const std::string& body) {
   return events;
 }
 
+constexpr int64_t kContext = 60000;  // long enough for an answer that outlasts a test
+
 class ServerTest : public testing::Test {
  protected:
-  void SetUp() override { Start(2); }
-  void TearDown() override { StopAndJoin(); }
-
-  void Start(int64_t num_slots, int64_t context = 60000) {
+  void SetUp() override {
     ModelConfig config = ServableConfig();
-    config.max_position_embeddings = context;
+    config.max_position_embeddings = kContext;
     WriteModelFolder(scratch_.Path(), config);
-    StatusOr<std::unique_ptr<Engine>> engine = LoadEngine(scratch_.Path(), {.num_slots = num_slots});
+    StatusOr<std::unique_ptr<Engine>> engine = LoadEngine(scratch_.Path(), {.num_slots = 2, .capacity = kContext});
     ASSERT_TRUE(engine.ok()) << engine.status();
     StatusOr<std::unique_ptr<Server>> server =
         Server::Listen({.port = 0, .model_name = "tiny", .max_body_bytes = 100000}, *std::move(engine));
@@ -156,6 +155,8 @@ class ServerTest : public testing::Test {
     server_ = *std::move(server);
     runner_ = std::thread([this] { server_->Run(); });
   }
+  void TearDown() override { StopAndJoin(); }
+
   void StopAndJoin() {
     if (server_ == nullptr) return;
     server_->Stop();
@@ -193,7 +194,7 @@ TEST_F(ServerTest, IsHealthyAndListsItsModel) {
     EXPECT_EQ(models.status, 200);
     EXPECT_THAT(models.head, HasSubstr("content-type: application/json"));
     EXPECT_EQ(json::parse(models.body).at("data")[0].at("id"), "tiny");
-    EXPECT_EQ(json::parse(models.body).at("data")[0].at("max_model_len"), 60000);
+    EXPECT_EQ(json::parse(models.body).at("data")[0].at("max_model_len"), kContext);
   }
 }
 
