@@ -70,26 +70,6 @@ void Multiply(const TileProduct& product) {
 
 constexpr float kMinusInfinity = -__builtin_inff();
 
-// exp(x) for x <= about 0: 2^n times the Taylor polynomial of degree 6 on [-ln 2 / 2, ln 2 / 2], within 2 units in the
-// last place; 0 below 2^-126.
-template <int kLanes>
-WEFT_LANES_INLINE FloatLanes<kLanes> Exp(FloatLanes<kLanes> x) {
-  using Vec = FloatLanes<kLanes>;
-  using Int = typename LaneTypes<kLanes>::Int;
-  constexpr float kRoundToInteger = 12582912.0f;  // 1.5 * 2^23: adding it leaves the integer in the low bits
-  const Vec shifted = x * 1.44269504f + kRoundToInteger;
-  const Vec n = shifted - kRoundToInteger;
-  const Vec r = (x - n * 0.693359375f) - n * -2.12194440e-4f;  // ln 2 in two parts
-  Vec sum = r * (1.0f / 720) + (1.0f / 120);
-  sum = sum * r + (1.0f / 24);
-  sum = sum * r + (1.0f / 6);
-  sum = sum * r + 0.5f;
-  sum = sum * r + 1.0f;
-  sum = sum * r + 1.0f;
-  const Int power_of_two = (reinterpret_cast<Int>(shifted) + 127) << 23;  // the bits of kRoundToInteger fall out
-  return x < -87.0f ? Vec{} : sum * reinterpret_cast<Vec>(power_of_two);
-}
-
 inline int64_t VisibleKeys(const TileMask& mask, int64_t row) {
   const int64_t visible = mask.first_visible + row;
   return visible < 0 ? 0 : visible > mask.n ? mask.n : visible;
@@ -112,7 +92,7 @@ float ExpOfRow(float* row, int64_t n, float max) {
   using Vec = FloatLanes<kLanes>;
   Vec sum = {};
   for (int64_t j = 0; j < n; j += kLanes) {
-    const Vec p = Exp<kLanes>(LoadLanes<kLanes>(row + j) - max);
+    const Vec p = ExpLanes<kLanes>(LoadLanes<kLanes>(row + j) - max);
     StoreLanes<kLanes>(row + j, p);
     sum += p;
   }
@@ -128,7 +108,7 @@ void Softmax(const TileMask& mask, float* scores, float* row_max, float* row_sum
     if (visible == 0) continue;
     const float tile_max = MaxOfRow<kLanes>(row, mask.n);
     if (tile_max > row_max[i]) {
-      const float shrink = Exp<kLanes>(FloatLanes<kLanes>{} + (row_max[i] - tile_max))[0];
+      const float shrink = ExpLanes<kLanes>(FloatLanes<kLanes>{} + (row_max[i] - tile_max))[0];
       row_max[i] = tile_max;
       row_sum[i] *= shrink;
       for (int64_t j = 0; j < out_n; j += kLanes) {
@@ -147,7 +127,7 @@ void SoftmaxGradient(const TileMask& mask, float scale, const float* lse, const 
     float* gradient = dp + i * mask.n;
     for (int64_t j = VisibleKeys(mask, i); j < mask.n; ++j) row[j] = kMinusInfinity, gradient[j] = 0;
     for (int64_t j = 0; j < mask.n; j += kLanes) {
-      const Vec p = Exp<kLanes>(LoadLanes<kLanes>(row + j) * scale - lse[i]);
+      const Vec p = ExpLanes<kLanes>(LoadLanes<kLanes>(row + j) * scale - lse[i]);
       StoreLanes<kLanes>(row + j, p);
       StoreLanes<kLanes>(gradient + j, p * (LoadLanes<kLanes>(gradient + j) - delta[i]) * scale);
     }

@@ -131,7 +131,7 @@ SumExp SumExpLoop(const T* x, int64_t n) {
     const int64_t count = n - begin < kBlock ? n - begin : kBlock;
     Vec max = Broadcast(total.max);
     ForVectors(count, [&](int64_t i, auto lanes) { max = Max(WithRest(Load(block + i, lanes), lowest, lanes), max); });
-    const float block_max = MaxOfLanes(max);
+    const float block_max = MaxOfLanes<kLanes>(max);
     // All -infinity so far, or NaN: e^x then adds 0 or NaN, where e^(x - max) would make NaN of both.
     const float base = block_max == lowest ? 0.0f : block_max;
     const float sum = SumVectors(
@@ -151,9 +151,9 @@ void ScaledSoftmaxLoop(float lse, float factor, int64_t n, T* x) {
 // --- Sum of squares -------------------------------------------------------------------------------------------------
 
 double SumSquaresLoop(const float* x, int64_t n) {
-  constexpr int kDoubles = kVecBytes / 8;
-  typedef double DoubleVec __attribute__((vector_size(kVecBytes)));
-  typedef float FloatVec __attribute__((vector_size(kVecBytes / 2)));
+  constexpr int kDoubles = kLanes / 2;
+  typedef double DoubleVec __attribute__((vector_size(kDoubles * 8)));
+  typedef float FloatVec __attribute__((vector_size(kDoubles * 4)));
   constexpr int kSums = 4;  // enough to hide the latency of an addition
   DoubleVec sums[kSums] = {};
   int64_t i = 0;
