@@ -1,7 +1,7 @@
 // Vectors of kLanes floats as GCC's vector types: one source for SSE2, NEON, AVX2 and AVX-512.
 //
-// Included by files that are compiled for one instruction set each. The unnamed namespace is on purpose: each file keeps
-// its own copies, compiled for its own instructions, and the linker cannot swap them.
+// Included by files that are compiled for one instruction set each. The unnamed namespace is on purpose: each file
+// keeps its own copies, compiled for its own instructions, and the linker cannot swap them.
 #pragma once
 
 #include <cstdint>

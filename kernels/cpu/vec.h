@@ -1,5 +1,5 @@
-// Vec: as many f32 as one register of the including file's instruction set holds, and loops over rows of them whose tail
-// is part of the loop. Included only by the loops_*.cc files, each compiled for one instruction set (see lanes.h).
+// Vec: as many f32 as one register of the including file's instruction set holds, and loops over rows of them whose
+// tail is part of the loop. Included only by the loops_*.cc files, each compiled for one instruction set (see lanes.h).
 //
 // Elements in memory are float, or uint16_t for the bits of a bf16 (core/dtype.h has inline functions, which these
 // files must not share). Arithmetic is f32; a bf16 is rounded to nearest even when it is stored.
