@@ -19,6 +19,7 @@ constexpr Text kTexts[] = {{"config_yaml", &CheckpointInfo::config_yaml},
                            {"model_config_json", &CheckpointInfo::model_config_json},
                            {"tokenizer_json", &CheckpointInfo::tokenizer_json},
                            {"tokenizer_config_json", &CheckpointInfo::tokenizer_config_json},
+                           {"data_digest", &CheckpointInfo::data_digest},
                            {"mesh", &CheckpointInfo::mesh}};
 
 using Extents = std::array<hsize_t, 2>;

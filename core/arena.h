@@ -1,6 +1,6 @@
 // Arena: named pieces of memory on one device, all allocated before the first step.
 //
-// The list of pieces is what `weft plan` and `weft inspect params --memory` print, so the plan is the allocation.
+// The list of pieces is what a listing of memory prints, so that a plan is the allocation.
 #pragma once
 
 #include <string>

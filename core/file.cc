@@ -91,12 +91,15 @@ Status WriteFileAtomically(const std::string& path, std::string_view contents) {
 
 Status MakeFolders(const std::string& path) {
   std::error_code error;
-  std::filesystem::create_directories(path, error);
+  const std::string parent = ParentOf(path);
+  if (std::filesystem::is_directory(path, error)) return absl::OkStatus();
+  if (parent != path && !std::filesystem::exists(parent, error)) WEFT_RETURN_IF_ERROR(MakeFolders(parent));
+  std::filesystem::create_directory(path, error);
   if (error) {
     errno = error.value();
     return SystemError("cannot create the folder", path);
   }
-  return absl::OkStatus();
+  return SyncFile(parent);  // else a power cut could take the folder with all that was flushed in it
 }
 
 Status SyncFile(const std::string& path) {

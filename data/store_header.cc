@@ -50,7 +50,7 @@ Status SealStore(const std::string& path) {
   return absl::OkStatus();
 }
 
-Status CheckStoreHeader(const std::string& path, bool verify_all) {
+StatusOr<std::string> CheckStoreHeader(const std::string& path, bool verify_all) {
   WEFT_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(path));
   const std::string_view bytes = file.bytes();
   if (bytes.substr(0, kMagic.size()) != kMagic) {
@@ -71,7 +71,10 @@ Status CheckStoreHeader(const std::string& path, bool verify_all) {
   if ((bytes.size() <= kAlwaysVerifiedBytes || verify_all) && header != HeaderFor(bytes)) {
     return DataError("the file is damaged: its SHA-256 is not the one it was written with");
   }
-  return absl::OkStatus();
+  constexpr std::string_view kDigestLine = "\nsha256 ";
+  const size_t digest = header.find(kDigestLine);
+  if (digest == std::string_view::npos) return DataError("the header has no SHA-256: the file is damaged");
+  return std::string(header.substr(digest + kDigestLine.size(), 64));
 }
 
 }  // namespace weft

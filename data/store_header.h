@@ -19,8 +19,9 @@ inline constexpr int64_t kStoreHeaderBytes = 512;  // the smallest user block HD
 // Computes size and digest of the finished file at `path` and writes its header, flushed to disk.
 Status SealStore(const std::string& path);
 
-// Fails where the file at `path` is not a store, not as long as its header says or, up to 256 MiB or when `verify_all`,
-// not the bytes that were written. Messages do not name the path.
-Status CheckStoreHeader(const std::string& path, bool verify_all);
+// The digest in the header of the store at `path`, 64 hexadecimal digits. Fails where the file is not a store, not as
+// long as its header says or, up to 256 MiB or when `verify_all`, not the bytes that were written. Messages do not name
+// the path.
+StatusOr<std::string> CheckStoreHeader(const std::string& path, bool verify_all);
 
 }  // namespace weft

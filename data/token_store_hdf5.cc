@@ -75,6 +75,7 @@ std::vector<TokenRange> Inputs(const std::vector<int64_t>& begins, const std::ve
 
 struct TokenStore::State {
   std::string path;
+  std::string digest;
   hdf5::Handle file;
   hdf5::Vector tokens;
   hdf5::Vector loss_mask;
@@ -89,7 +90,7 @@ struct TokenStore::State {
 };
 
 Status TokenStore::State::Load(bool verify_all) {
-  WEFT_RETURN_IF_ERROR(CheckStoreHeader(path, verify_all));
+  WEFT_ASSIGN_OR_RETURN(digest, CheckStoreHeader(path, verify_all));
   WEFT_ASSIGN_OR_RETURN(file, hdf5::OpenFile(path));
   WEFT_ASSIGN_OR_RETURN(tokens, hdf5::Vector::Open<int32_t>(file, "tokens"));
   WEFT_ASSIGN_OR_RETURN(loss_mask, hdf5::Vector::Open<uint8_t>(file, "loss_mask"));
@@ -134,6 +135,7 @@ TokenStore::TokenStore(std::unique_ptr<State> state) : state_(std::move(state)) 
 TokenStore::~TokenStore() = default;
 
 const std::string& TokenStore::path() const { return state_->path; }
+const std::string& TokenStore::digest() const { return state_->digest; }
 int64_t TokenStore::num_tokens() const { return state_->tokens.size(); }
 int32_t TokenStore::vocab_size() const { return static_cast<int32_t>(state_->vocab_size); }
 int64_t TokenStore::num_documents() const { return static_cast<int64_t>(state_->validation.size()); }

@@ -36,6 +36,7 @@ class TokenStore {
   ~TokenStore();
 
   const std::string& path() const;
+  const std::string& digest() const;  // SHA-256 of the content, hexadecimal: which data this is, wherever it lies
   int64_t num_tokens() const;  // both splits, eos tokens included
   int32_t vocab_size() const;
   int64_t num_documents() const;

@@ -15,8 +15,10 @@
 namespace weft {
 namespace {
 
+constexpr int64_t kDefaultCapacity = 8192;  // tokens a sequence; long contexts cost memory, so they are asked for
+
 int64_t Capacity(const ModelConfig& config, const InferenceModel::Options& options) {
-  return options.capacity > 0 ? options.capacity : config.max_position_embeddings;
+  return options.capacity > 0 ? options.capacity : std::min(config.max_position_embeddings, kDefaultCapacity);
 }
 
 // Weights from the folder; into the store itself in f32, through f32 images where they must be rounded.
@@ -43,6 +45,7 @@ Status LoadWeights(const std::string& folder, Stream& stream, ParamStore& store)
 
 InferenceModel::InferenceModel(const ModelConfig& config, const Options& options)
     : config_(config),
+      chunk_tokens_(options.chunk_tokens),
       params_(MakeDecoderParams(config)),
       pool_(options.num_threads),
       stream_(Stream::Create(Device::Cpu(), {.pool = &pool_})),
@@ -50,7 +53,7 @@ InferenceModel::InferenceModel(const ModelConfig& config, const Options& options
       cache_(config, options.num_slots, Capacity(config, options), options.dtype, Device::Cpu()),
       arena_(Device::Cpu()),
       rope_(MakeRopeTable(*stream_, config, Capacity(config, options))) {
-  const int64_t max_tokens = std::max(Capacity(config, options), options.num_slots);
+  const int64_t max_tokens = std::max(std::min(Capacity(config, options), options.chunk_tokens), options.num_slots);
   stash_ = AllocateStash(arena_, "serving", config_, max_tokens, options.dtype);
   head_ = AllocateHeadStash(arena_, config_, max_tokens, options.dtype);
   delta_ = arena_.Allocate("delta", {max_tokens, config_.hidden_size}, options.dtype);
@@ -79,12 +82,22 @@ void InferenceModel::SetInput(int64_t row, int32_t token, int64_t position, int 
   slots_.data<int32_t>()[row] = slot;
 }
 
+void InferenceModel::ForwardInChunks(int slot, absl::Span<const int32_t> tokens,
+                                     absl::FunctionRef<void(int64_t n)> after_chunk) {
+  const int64_t total = static_cast<int64_t>(tokens.size());
+  WEFT_CHECK(total >= 1 && total <= capacity()) << total << " tokens";
+  for (int64_t begin = 0; begin < total; begin += chunk_tokens_) {
+    const int64_t n = std::min(chunk_tokens_, total - begin);
+    for (int64_t i = 0; i < n; ++i) SetInput(i, tokens[static_cast<size_t>(begin + i)], begin + i, slot);
+    Forward(n, /*sequence_begins=*/begin == 0);
+    after_chunk(n);
+  }
+}
+
 absl::Span<const float> InferenceModel::Prefill(int slot, absl::Span<const int32_t> tokens) {
-  const int64_t n = static_cast<int64_t>(tokens.size());
-  WEFT_CHECK(n >= 1 && n <= capacity()) << n << " tokens";
-  for (int64_t i = 0; i < n; ++i) SetInput(i, tokens[static_cast<size_t>(i)], i, slot);
-  Forward(n, /*fresh_sequence=*/true);
-  return Logits(n - 1, 1);
+  int64_t last_row = 0;
+  ForwardInChunks(slot, tokens, [&](int64_t n) { last_row = n - 1; });
+  return Logits(last_row, 1);
 }
 
 absl::Span<const float> InferenceModel::Decode(absl::Span<const Next> batch) {
@@ -94,14 +107,17 @@ absl::Span<const float> InferenceModel::Decode(absl::Span<const Next> batch) {
     const Next& next = batch[static_cast<size_t>(i)];
     SetInput(i, next.token, next.position, next.slot);
   }
-  Forward(n, /*fresh_sequence=*/false);
+  Forward(n, /*sequence_begins=*/false);
   return Logits(0, n);
 }
 
 std::vector<float> InferenceModel::AllLogits(absl::Span<const int32_t> tokens) {
-  Prefill(0, tokens);
-  const absl::Span<const float> logits = Logits(0, static_cast<int64_t>(tokens.size()));
-  return {logits.begin(), logits.end()};
+  std::vector<float> all;
+  ForwardInChunks(0, tokens, [&](int64_t n) {
+    const absl::Span<const float> logits = Logits(0, n);
+    all.insert(all.end(), logits.begin(), logits.end());
+  });
+  return all;
 }
 
 BlockStash InferenceModel::StashRows(int64_t n) const {
@@ -115,7 +131,7 @@ BlockStash InferenceModel::StashRows(int64_t n) const {
   return rows;
 }
 
-void InferenceModel::Forward(int64_t n, bool fresh_sequence) {
+void InferenceModel::Forward(int64_t n, bool sequence_begins) {
   BlockStash stash = StashRows(n);
   const TensorView delta = delta_.Rows(0, n);
   EmbeddingForward(*stream_, {.tokens = tokens_.Rows(0, n), .table = store_.Weight(params_.embedding), .y = stash.x});
@@ -125,7 +141,7 @@ void InferenceModel::Forward(int64_t n, bool fresh_sequence) {
                               .delta = layer == 0 ? ConstTensorView() : ConstTensorView(delta),
                               .positions = positions_.Rows(0, n)};
     const auto attend = [&](const QkvHeads& heads, const Heads& out, TensorView lse) {
-      Attend(layer, n, fresh_sequence, heads, out, lse);
+      Attend(layer, n, sequence_begins, heads, out, lse);
     };
     AttentionHalfForward(*stream_, config_, weights, rope_, input, attend, stash);
     MlpHalfForward(*stream_, config_, weights, stash, delta);
@@ -135,13 +151,13 @@ void InferenceModel::Forward(int64_t n, bool fresh_sequence) {
   HeadForward(*stream_, config_, weights, stash.x2, delta, head);
 }
 
-void InferenceModel::Attend(int layer, int64_t n, bool fresh_sequence, const QkvHeads& heads, const Heads& out,
+void InferenceModel::Attend(int layer, int64_t n, bool sequence_begins, const QkvHeads& heads, const Heads& out,
                             TensorView lse) {
   const float scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(config_.head_dim)));
   const TensorView slots = slots_.Rows(0, n), positions = positions_.Rows(0, n);
   CacheAppend(*stream_, {.k = heads.k, .v = heads.v, .slots = slots, .positions = positions, .keys = cache_.keys(layer),
                          .values = cache_.values(layer)});
-  if (!fresh_sequence) {
+  if (!sequence_begins) {
     CachedAttention(*stream_, {.q = heads.q, .keys = cache_.keys(layer), .values = cache_.values(layer),
                                .num_kv_heads = config_.num_key_value_heads, .slots = slots, .positions = positions,
                                .out = out, .scale = scale});

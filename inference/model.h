@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/types/span.h"
 #include "core/status.h"
 #include "inference/kv_cache.h"
@@ -20,15 +21,16 @@ class InferenceModel {
   struct Options {
     DType dtype = DType::kF32;  // f32 | bf16, of weights and cache
     int64_t num_slots = 1;      // sequences at once
-    int64_t capacity = 0;       // tokens a sequence; 0: the model's max_position_embeddings
+    int64_t capacity = 0;       // tokens a sequence; 0: max_position_embeddings, at most 8192
     int num_threads = 1;
+    int64_t chunk_tokens = 512;  // of a prompt at once: enough to keep the matrix products busy
   };
 
   // Reads config.json and the safetensors of `folder`. CPU only so far.
   static StatusOr<std::unique_ptr<InferenceModel>> Load(const std::string& folder, const Options& options);
 
-  // Starts the sequence of `slot` anew with `tokens` [1 .. capacity]. Returns the logits after the last one, [V] f32,
-  // valid until the next call.
+  // Starts the sequence of `slot` anew with `tokens` [1 .. capacity], read in chunks so that scratch does not grow with
+  // the context. Returns the logits after the last one, [V] f32, valid until the next call.
   absl::Span<const float> Prefill(int slot, absl::Span<const int32_t> tokens);
 
   // One more token for each of several sequences, at most num_slots. Returns logits [B, V] f32, valid until the next
@@ -49,15 +51,18 @@ class InferenceModel {
 
  private:
   InferenceModel(const ModelConfig& config, const Options& options);
-  // All blocks over the tokens in inputs_ (rows [0, n)); leaves the normed rows in head_.y.
-  void Forward(int64_t num_tokens, bool fresh_sequence);
-  void Attend(int layer, int64_t num_tokens, bool fresh_sequence, const QkvHeads& heads, const Heads& out,
+  // Calls after_chunk(n) when n more tokens of a fresh sequence have gone through all blocks.
+  void ForwardInChunks(int slot, absl::Span<const int32_t> tokens, absl::FunctionRef<void(int64_t n)> after_chunk);
+  // All blocks over the input rows [0, n); leaves the normed rows in head_.y.
+  void Forward(int64_t num_tokens, bool sequence_begins);
+  void Attend(int layer, int64_t num_tokens, bool sequence_begins, const QkvHeads& heads, const Heads& out,
               TensorView lse);
   BlockStash StashRows(int64_t num_tokens) const;
   void SetInput(int64_t row, int32_t token, int64_t position, int slot);
   absl::Span<const float> Logits(int64_t first_row, int64_t num_rows);
 
   ModelConfig config_;
+  int64_t chunk_tokens_;
   DecoderParams params_;
   ThreadPool pool_;
   std::unique_ptr<Stream> stream_;

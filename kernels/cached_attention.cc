@@ -52,7 +52,7 @@ void CacheAppend(Stream& stream, const CacheAppendArgs& args) {
 void CachedAttention(Stream& stream, const CachedAttentionArgs& args) {
   Check(args);
   WEFT_CHECK(!stream.device().is_cuda()) << "serving runs on the CPU";
-  RunOnCpu(stream, args, cpu::CachedAttentionScratchBytes(args), cpu::CachedAttention);
+  RunOnCpu(stream, args, cpu::CachedAttentionScratchBytes(args, stream.pool().num_threads()), cpu::CachedAttention);
 }
 
 }  // namespace weft

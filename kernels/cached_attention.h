@@ -15,7 +15,7 @@ struct CacheAppendArgs {
   TensorView keys, values;   // [S, capacity, K * Q] same dtype
 };
 
-// One new token for each of B sequences; its own key and value are already in the cache.
+// B new tokens, of different sequences or of one; their own keys and values are already in the cache.
 struct CachedAttentionArgs {
   ConstHeads q;                  // [B, W], H heads of Q, f32 | bf16
   ConstTensorView keys, values;  // [S, capacity, K * Q] same dtype
@@ -33,7 +33,7 @@ void CachedAttention(Stream& stream, const CachedAttentionArgs& args);
 
 namespace cpu {
 void CacheAppend(ThreadPool& pool, const CacheAppendArgs& args);
-size_t CachedAttentionScratchBytes(const CachedAttentionArgs& args);
+size_t CachedAttentionScratchBytes(const CachedAttentionArgs& args, int num_threads);
 void CachedAttention(ThreadPool& pool, const CachedAttentionArgs& args, TensorView scratch);
 }  // namespace cpu
 

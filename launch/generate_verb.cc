@@ -19,11 +19,13 @@ struct GenerateArguments {
   SamplingOptions sampling;
   std::string dtype = "f32";
   bool ignore_eos = false;
+  int64_t context = 0;
 };
 
 Status Generate(const GenerateArguments& arguments) {
   std::promise<void> done;  // outlives the engine, which sets it
-  const InferenceModel::Options options = {.dtype = *ParseDType(arguments.dtype), .num_threads = DefaultNumThreads(1)};
+  const InferenceModel::Options options = {.dtype = *ParseDType(arguments.dtype), .capacity = arguments.context,
+                                           .num_threads = DefaultNumThreads(1)};
   WEFT_ASSIGN_OR_RETURN(const std::unique_ptr<Engine> engine, LoadEngine(arguments.folder, options));
   const Tokenizer& tokenizer = engine->tokenizer();
   CompletionRequest request;
@@ -62,6 +64,9 @@ void AddGenerateVerb(CLI::App& app, const ChooseVerb& choose) {
   verb->add_option("--seed", sampling.seed, "The same seed gives the same text")->capture_default_str();
   verb->add_option("--dtype", arguments->dtype, "Element type of weights and cache")->capture_default_str()
       ->check(CLI::IsMember({"f32", "bf16"}));
+  verb->add_option("--context", arguments->context,
+                   "Tokens of prompt and answer together; 0: as the model allows, at most 8192")
+      ->capture_default_str()->check(CLI::NonNegativeNumber);
   verb->add_flag("--ignore-eos", arguments->ignore_eos, "Go on after an end-of-text token");
   verb->footer("Example:\n  weft generate runs/tiny/model --prompt 'Once upon a time' --max-tokens 64 --temperature 0");
   verb->callback([=] { choose([=] { return Report(Generate(*arguments)); }); });

@@ -47,7 +47,7 @@ void AddServeVerb(CLI::App& app, const ChooseVerb& choose) {
   verb->add_option("--model-name", arguments->server.model_name, "What clients call it, if not by its folder");
   verb->add_option("--slots", arguments->model.num_slots, "Requests that are answered at once; others wait")
       ->capture_default_str()->check(CLI::Range(1, 1024));
-  verb->add_option("--context", arguments->model.capacity, "Tokens a request, prompt and answer; 0: the model's")
+  verb->add_option("--context", arguments->model.capacity, "Tokens of prompt and answer together; 0: as the model allows, at most 8192")
       ->capture_default_str()->check(CLI::NonNegativeNumber);
   verb->add_option("--dtype", arguments->dtype, "Element type of weights and cache")->capture_default_str()
       ->check(CLI::IsMember({"f32", "bf16"}));

@@ -256,12 +256,4 @@ int64_t NumParameters(const ModelConfig& c) {
   return embeddings + c.num_hidden_layers * block + c.hidden_size;
 }
 
-double TrainingFlopsPerToken(const ModelConfig& c, int64_t sequence_length) {
-  const double block = static_cast<double>(c.qkv_dim() * c.hidden_size + c.hidden_size * c.q_dim() +
-                                           3 * c.intermediate_size * c.hidden_size);
-  const double layers = static_cast<double>(c.num_hidden_layers);
-  const double matrices = layers * block + static_cast<double>(c.vocab_size * c.hidden_size);
-  return 6 * matrices + 6 * layers * static_cast<double>(c.q_dim() * sequence_length);
-}
-
 }  // namespace weft

@@ -56,10 +56,7 @@ StatusOr<ModelConfig> ModelConfigFromJson(const nlohmann::json& json, const std:
 StatusOr<ModelConfig> ReadModelConfig(const std::string& dir);
 nlohmann::ordered_json ModelConfigToJson(const ModelConfig& config);
 
-// Parameters in all, and those that a token's matrix products touch (everything but an untied input embedding).
+// Parameters in all.
 int64_t NumParameters(const ModelConfig& config);
-// Floating-point operations of one training step per token: 6 per matrix parameter, and 12 L H Q S for attention,
-// halved because it is causal (bench/README.md says why this formula).
-double TrainingFlopsPerToken(const ModelConfig& config, int64_t sequence_length);
 
 }  // namespace weft

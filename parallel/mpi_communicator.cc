@@ -166,7 +166,6 @@ MpiSession::MpiSession() : under_launcher_(StartedByLauncher()) {
   MPI_Comm host;
   WEFT_MPI_CALL(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &host));
   WEFT_MPI_CALL(MPI_Comm_size(host, &ranks_on_host_));
-  WEFT_MPI_CALL(MPI_Comm_rank(host, &local_rank_));
   MPI_Comm_free(&host);
 }
 

@@ -19,12 +19,10 @@ class MpiSession {
   // All ranks of the job; the self communicator when there is no launcher.
   std::unique_ptr<Communicator> World();
   int ranks_on_host() const { return ranks_on_host_; }
-  int local_rank() const { return local_rank_; }  // this rank's number on its host
 
  private:
   bool under_launcher_ = false;
   int ranks_on_host_ = 1;
-  int local_rank_ = 0;
 };
 
 }  // namespace weft

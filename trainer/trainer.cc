@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <filesystem>
 
 #include "core/config_writer.h"
@@ -87,6 +88,11 @@ Status Trainer::StartWeights() {
 Status Trainer::Resume(const std::string& checkpoint) {
   WEFT_ASSIGN_OR_RETURN(const CheckpointInfo info, ReadCheckpointInfo(checkpoint));
   WEFT_RETURN_IF_ERROR(CheckSameRun(checkpoint, info.config_yaml, WriteConfig(config_)));
+  if (info.data_digest != store_->digest()) {
+    return UserError(checkpoint, " was trained on other data than ", config_.data.path,
+                     " now holds (was it prepared again?); restore it, choose another output, or set checkpoint.resume: "
+                     "never to begin again");
+  }
   if (info.step > config_.steps) {
     return UserError(checkpoint, " is at step ", info.step, ", beyond steps: ", config_.steps,
                      "; raise steps, or set checkpoint.resume: never to begin again");
@@ -100,7 +106,7 @@ Status Trainer::Resume(const std::string& checkpoint) {
 
 Status Trainer::Run() {
   WEFT_RETURN_IF_ERROR(AgreeOnStatus(place_.world, PrepareOutput()));
-  LogInfo("training ", config_.output, ": ", model_config_.model_type, " with ", NumParameters(model_config_),
+  LogInfo("training ", config_.output, " on ", DescribeDevice(), ": ", model_config_.model_type, " with ", NumParameters(model_config_),
           " parameters, mesh ", mesh_.ToString(), ", ", *config_.train_batch_size, " sequences of ",
           config_.data.sequence_length, " tokens a step, ", loader_->num_sequences(), " sequences an epoch");
   WEFT_RETURN_IF_ERROR(RunToEnd());
@@ -153,8 +159,14 @@ Status Trainer::RunToEnd() {
   return absl::OkStatus();
 }
 
-// What follows a step when its turn has come: evaluation, metrics, a checkpoint.
+// What follows a step when its turn has come: evaluation, metrics, a checkpoint. Every rank sees the same loss and norm,
+// so all stop together where they are no numbers, before a checkpoint of such weights could replace a sound one.
 Status Trainer::FinishStep(StepMetrics* metrics, MetricsFile* file) {
+  if (!std::isfinite(metrics->loss) || !std::isfinite(metrics->grad_norm)) {
+    return UserError("step ", metrics->step, ": the loss is ", metrics->loss, " and the gradient norm ", metrics->grad_norm,
+                     "; lower optimizer.params.lr or lengthen the warm-up, and start again: the run goes on from its newest "
+                     "checkpoint, which is sound");
+  }
   const bool last = steps_done_ == config_.steps;
   if (last || (config_.eval.every > 0 && steps_done_ % config_.eval.every == 0)) {
     WEFT_ASSIGN_OR_RETURN(metrics->eval_loss, Evaluate());
@@ -252,12 +264,18 @@ Status Trainer::Save() {
                                .model_config_json = ModelConfigToJson(model_config_).dump(2),
                                .tokenizer_json = store_->tokenizer_json(),
                                .tokenizer_config_json = store_->tokenizer_config_json(),
+                               .data_digest = store_->digest(),
                                .mesh = mesh_.ToString()};
   WEFT_RETURN_IF_ERROR(SaveTrainState(*stream_, *params_, config_.output, info, place_.world));
   last_saved_step_ = steps_done_;
   const Status pruned = is_writer() ? PruneCheckpoints(config_.output, config_.checkpoint.keep) : absl::OkStatus();
   LogInfo("saved ", config_.output, "/checkpoints/step-", steps_done_);
   return AgreeOnStatus(place_.world, pruned);
+}
+
+std::string Trainer::DescribeDevice() const {
+  if (place_.device.is_cuda()) return cuda::DeviceName(place_.device.index);
+  return StrCat(place_.num_threads, place_.num_threads == 1 ? " CPU thread a rank" : " CPU threads a rank");
 }
 
 double Trainer::ReadScalar(ConstTensorView scalar) {

@@ -39,7 +39,6 @@ class Trainer {
 
   int64_t steps_done() const { return steps_done_; }
   ParamStore& params() { return *params_; }
-  const ModelConfig& model_config() const { return model_config_; }
 
  private:
   Trainer(const RunConfig& config, const TrainerPlace& place);
@@ -53,6 +52,7 @@ class Trainer {
   StatusOr<std::vector<MicroBatch>> LoadMicroBatches();
   // Adds the ranks' counts of unmasked tokens; an error of any rank becomes everybody's.
   StatusOr<int64_t> AgreeOnTokens(const Status& loaded, int64_t my_tokens);
+  std::string DescribeDevice() const;
   double ReadScalar(ConstTensorView scalar);
   double PeakMemoryBytes() const;
   bool is_writer() const { return place_.world.rank() == 0; }

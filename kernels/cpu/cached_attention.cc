@@ -82,19 +82,22 @@ void CacheAppend(ThreadPool&, const CacheAppendArgs& args) {
   AppendRows<float>(args);
 }
 
-size_t CachedAttentionScratchBytes(const CachedAttentionArgs& args) {
-  return static_cast<size_t>(args.q.rows.dim(0) * args.num_kv_heads * ScratchFloatsOfTask(args)) * sizeof(float);
+size_t CachedAttentionScratchBytes(const CachedAttentionArgs& args, int num_threads) {
+  return static_cast<size_t>(num_threads * ScratchFloatsOfTask(args)) * sizeof(float);
 }
 
 void CachedAttention(ThreadPool& pool, const CachedAttentionArgs& args, TensorView scratch) {
   float* floats = reinterpret_cast<float*>(scratch.data<uint8_t>());
-  pool.ParallelTasks(args.q.rows.dim(0) * args.num_kv_heads, [&](int64_t task) {
-    float* mine = floats + task * ScratchFloatsOfTask(args);
-    const int64_t sequence = task / args.num_kv_heads, kv_head = task % args.num_kv_heads;
-    if (args.q.rows.dtype() == DType::kBF16) {
-      AttendHead<bf16>(args, sequence, kv_head, mine);
-    } else {
-      AttendHead<float>(args, sequence, kv_head, mine);
+  const int64_t num_tasks = args.q.rows.dim(0) * args.num_kv_heads, num_parts = pool.num_threads();
+  pool.ParallelTasks(num_parts, [&](int64_t part) {  // each part has scratch of its own
+    float* mine = floats + part * ScratchFloatsOfTask(args);
+    for (int64_t task = part; task < num_tasks; task += num_parts) {
+      const int64_t token = task / args.num_kv_heads, kv_head = task % args.num_kv_heads;
+      if (args.q.rows.dtype() == DType::kBF16) {
+        AttendHead<bf16>(args, token, kv_head, mine);
+      } else {
+        AttendHead<float>(args, token, kv_head, mine);
+      }
     }
   });
 }

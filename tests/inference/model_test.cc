@@ -82,6 +82,14 @@ class ServedModel : public testing::TestWithParam<std::string> {
   const std::string folder_ = "tests/golden/" + GetParam() + "/model";
 };
 
+TEST_P(ServedModel, ReadsAPromptInChunksAsWhole) {
+  const std::unique_ptr<InferenceModel> model = LoadModel(folder_, {.num_threads = 3, .chunk_tokens = 7});
+  const std::vector<int32_t> tokens = SomeTokens(2, 40, model->config().vocab_size);
+  EXPECT_LT(RelativeDistance(model->AllLogits(tokens), TrainingLogits(folder_, tokens)), 1e-5);
+  const std::vector<float> last = CopyOf(model->Prefill(0, tokens));
+  EXPECT_LT(RelativeDistance(last, LastRows(TrainingLogits(folder_, tokens), 1, model->config().vocab_size)), 1e-5);
+}
+
 TEST_P(ServedModel, GivesTrainingsLogitsWholeAndTokenByToken) {
   const std::unique_ptr<InferenceModel> model = LoadModel(folder_, {.num_slots = 2, .num_threads = 2});
   const int64_t vocab = model->config().vocab_size;

@@ -120,6 +120,25 @@ TEST_F(TrainVerb, RefusesRanksThatReadDifferentSettings) {
   EXPECT_FALSE(std::filesystem::exists(Output("run")));
 }
 
+TEST_F(TrainVerb, KnowsItsDataWhereverItLiesAndRefusesOther) {
+  const std::string fixed = "--set scheduler.params.total_num_steps=20 ", moved = Output("moved.h5");
+  ASSERT_EQ(RunWeft(TrainTiny(Output("run"), fixed + "--set steps=2")).exit_code, 0);
+  std::filesystem::copy_file(SmallTokenStore(), moved);
+  const JobResult same = RunWeft(TrainTiny(Output("run"), fixed + "--set steps=3 --set data.path=" + moved));
+  EXPECT_EQ(same.exit_code, 0) << same.err;
+  ASSERT_EQ(RunWeft("data prepare core --to " + moved + " --sequence-length 64").exit_code, 0);
+  const JobResult other = RunWeft(TrainTiny(Output("run"), fixed + "--set steps=4 --set data.path=" + moved));
+  EXPECT_EQ(other.exit_code, 2);
+  EXPECT_THAT(other.err, HasSubstr("was trained on other data"));
+}
+
+TEST_F(TrainVerb, StopsWhereTheLossIsNoNumber) {
+  const JobResult job = RunWeft(TrainTiny(Output("run"), "--set optimizer.params.lr=1e30 --set scheduler.params.min_lr=1e29 "
+                                                         "--set checkpoint.every=1"));
+  EXPECT_EQ(job.exit_code, 2) << job.err;
+  EXPECT_THAT(job.err, HasSubstr("lower optimizer.params.lr"));
+}
+
 struct Mistake {
   std::string name, arguments, message;
 };
