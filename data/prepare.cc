@@ -12,6 +12,7 @@
 #include "core/thread_pool.h"
 #include "data/documents.h"
 #include "data/token_store_hdf5.h"
+#include "data/store_header.h"
 #include "data/tokenizer.h"
 #include "data/validation_split.h"
 
@@ -115,10 +116,18 @@ std::string ProvenanceJson(const PrepareOptions& options, const InputFiles& file
   return provenance.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
+// A store may be written over an earlier one, and over nothing else: it could be somebody's only copy.
+Status CheckMayReplace(const std::string& path) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored) || IsTokenStore(path)) return absl::OkStatus();
+  return UserError("--to ", path, ": the file is there and is not a token store; name another file");
+}
+
 }  // namespace
 
 Status PrepareData(const PrepareOptions& options) {
   WEFT_RETURN_IF_ERROR(CheckOptions(options));
+  WEFT_RETURN_IF_ERROR(CheckMayReplace(options.to));
   WEFT_ASSIGN_OR_RETURN(const std::unique_ptr<Tokenizer> tokenizer, LoadTokenizer(options.tokenizer));
   WEFT_ASSIGN_OR_RETURN(const InputFiles files, FindInputFiles(options.inputs));
   WEFT_ASSIGN_OR_RETURN(const std::unique_ptr<TokenStoreWriter> writer,

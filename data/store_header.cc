@@ -36,6 +36,11 @@ std::string HeaderFor(std::string_view file) {
 
 }  // namespace
 
+bool IsTokenStore(const std::string& path) {
+  const StatusOr<MappedFile> file = MappedFile::Open(path);
+  return file.ok() && file->bytes().substr(0, kMagic.size()) == kMagic;
+}
+
 Status SealStore(const std::string& path) {
   WEFT_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(path));
   WEFT_CHECK_GE(static_cast<int64_t>(file.bytes().size()), kStoreHeaderBytes);

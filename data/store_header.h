@@ -16,6 +16,9 @@ namespace weft {
 
 inline constexpr int64_t kStoreHeaderBytes = 512;  // the smallest user block HDF5 has
 
+// Whether the file at `path` begins as a token store does, whole or damaged.
+bool IsTokenStore(const std::string& path);
+
 // Computes size and digest of the finished file at `path` and writes its header, flushed to disk.
 Status SealStore(const std::string& path);
 

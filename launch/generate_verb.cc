@@ -32,7 +32,12 @@ Status Generate(const GenerateArguments& arguments) {
   request.prompt = tokenizer.Encode(arguments.prompt);
   // A model without a beginning-of-sequence token cannot continue nothing.
   if (request.prompt.empty() && tokenizer.eos_id().has_value()) request.prompt = {*tokenizer.eos_id()};
+  const int64_t room = engine->capacity() - static_cast<int64_t>(request.prompt.size());
   request.max_tokens = arguments.max_tokens;
+  if (room > 0 && arguments.max_tokens > room) {
+    LogInfo("the context of ", engine->capacity(), " tokens leaves room for ", room, " after the prompt");
+    request.max_tokens = room;
+  }
   request.sampling = arguments.sampling;
   request.ignore_eos = arguments.ignore_eos;
   request.deliver = [&done](const Delivery& delivery) {

@@ -1,5 +1,6 @@
 // weft: one binary, one verb a task.
 #include <CLI/CLI.hpp>
+#include <cstdio>
 
 #include "launch/verbs.h"
 
@@ -8,6 +9,7 @@ int main(int argc, char** argv) {
       "weft trains and fine-tunes large language models, and serves what it trained.\n"
       "Start it alone, or under mpirun or srun: each process becomes a rank.",
       "weft");
+  app.set_version_flag("--version", "weft 0.1.0");
   app.require_subcommand(1);
   app.get_formatter()->column_width(36);
   weft::VerbAction action;
@@ -18,6 +20,10 @@ int main(int argc, char** argv) {
   weft::AddGenerateVerb(app, choose);
   weft::AddServeVerb(app, choose);
   weft::AddInspectVerb(app, choose);
+  if (argc == 1) {
+    std::fputs(app.help().c_str(), stderr);
+    return 2;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {  // also the way that --help takes

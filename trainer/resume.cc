@@ -63,6 +63,10 @@ Status CheckSameRun(const std::string& checkpoint, const std::string& saved_yaml
   }
   if (differences.empty()) return absl::OkStatus();
   return UserError(checkpoint, " was written by a run with other settings:", differences,
+                   differences.find("total_num_steps") != std::string::npos
+                       ? "\n(scheduler.params.total_num_steps follows steps unless it is set: set it to its old value to train longer "
+                         "on the old curve)"
+                       : "",
                    "\nrestore them, choose another output, or set checkpoint.resume: never to begin again");
 }
 

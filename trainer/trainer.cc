@@ -106,6 +106,10 @@ Status Trainer::Resume(const std::string& checkpoint) {
 
 Status Trainer::Run() {
   WEFT_RETURN_IF_ERROR(AgreeOnStatus(place_.world, PrepareOutput()));
+  if (steps_done_ == config_.steps) {
+    LogInfo("all ", config_.steps, " steps of ", config_.output, " are done; raise steps to train on");
+    return absl::OkStatus();
+  }
   LogInfo("training ", config_.output, " on ", DescribeDevice(), ": ", model_config_.model_type, " with ", NumParameters(model_config_),
           " parameters, mesh ", mesh_.ToString(), ", ", *config_.train_batch_size, " sequences of ",
           config_.data.sequence_length, " tokens a step, ", loader_->num_sequences(), " sequences an epoch");
