@@ -142,6 +142,7 @@ TEST_F(TrainVerb, StopsWhereTheLossIsNoNumber) {
 struct Mistake {
   std::string name, arguments, message;
 };
+void PrintTo(const Mistake& mistake, std::ostream* out) { *out << mistake.arguments; }
 class TrainVerbMistake : public TrainVerb, public testing::WithParamInterface<Mistake> {};
 
 TEST_P(TrainVerbMistake, GetsOneErrorAndWritesNothing) {
