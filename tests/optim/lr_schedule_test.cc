@@ -16,7 +16,8 @@ namespace {
 using ::testing::ElementsAre;
 
 SchedulerConfig Parse(const std::string& type, const std::string& params) {
-  const std::string path = ::testing::TempDir() + "/weft_lr_schedule.yaml";
+  const std::string test = ::testing::UnitTest::GetInstance()->current_test_info()->name();  // tests run side by side
+  const std::string path = ::testing::TempDir() + "/weft_lr_schedule_" + test + ".yaml";
   std::ofstream(path) << "type: " << type << "\nparams: " << params << "\n";
   SchedulerConfig config;
   const StatusOr<ConfigReport> report = ReadConfig({.path = path, .deepspeed_path = "", .overrides = {}}, config);
