@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cmath>
 #include <fstream>
@@ -29,7 +30,7 @@ TEST(Metrics, FormatsALineForPeople) {
 }
 
 TEST(Metrics, KeepsTheLinesUpToTheResumedStepAndAppends) {
-  const std::string path = testing::TempDir() + "/metrics.jsonl";
+  const std::string path = StrCat(testing::TempDir(), "/metrics-", ::getpid(), ".jsonl");
   {
     StatusOr<MetricsFile> file = MetricsFile::Open(path, 0);
     ASSERT_TRUE(file.ok()) << file.status();
@@ -49,7 +50,7 @@ TEST(Metrics, KeepsTheLinesUpToTheResumedStepAndAppends) {
 }
 
 TEST(Metrics, NamesTheLineThatIsNotOne) {
-  const std::string path = testing::TempDir() + "/bad.jsonl";
+  const std::string path = StrCat(testing::TempDir(), "/", ::getpid(), "bad.jsonl");
   std::ofstream(path) << "{\"step\": 1, \"loss\": 2}\nhello\n";
   EXPECT_THAT(std::string(ReadMetrics(path).status().message()), HasSubstr("bad.jsonl:2"));
 }

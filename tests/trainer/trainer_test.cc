@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cmath>
 #include <filesystem>
@@ -20,7 +21,7 @@ constexpr int kSteps = 6;
 
 class TrainerTest : public testing::Test {
  protected:
-  TrainerTest() : folder_(testing::TempDir() + "/trainer_test_" + testing::UnitTest::GetInstance()->current_test_info()->name()) {
+  TrainerTest() : folder_(StrCat(testing::TempDir(), "/trainer_test_", ::getpid())) {
     std::filesystem::remove_all(folder_);
     std::filesystem::create_directories(folder_ + "/text");
     const Rng rng(1, StreamKey("text"));
