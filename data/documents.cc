@@ -7,6 +7,7 @@
 #include <string_view>
 #include <utility>
 
+#include "core/utf8.h"
 #include "data/json_view.h"
 #include "data/utf8.h"
 

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "absl/strings/str_join.h"
+#include "core/utf8.h"
 #include "data/byte_alphabet.h"
 #include "data/utf8.h"
 

@@ -7,6 +7,7 @@
 
 #include "core/check.h"
 #include "core/file.h"
+#include "core/utf8.h"
 #include "data/added_tokens.h"
 #include "data/bpe.h"
 #include "data/byte_tokenizer.h"

@@ -44,15 +44,6 @@ CodePoint CodePointAt(std::string_view text, size_t begin) {
   return {.value = value, .length = length};
 }
 
-bool IsUtf8(std::string_view text) {
-  for (size_t i = 0; i < text.size();) {
-    const CodePoint c = CodePointAt(text, i);
-    if (!c.valid) return false;
-    i += c.length;
-  }
-  return true;
-}
-
 std::string ToUtf8(std::string_view text) {
   std::string result;
   result.reserve(text.size());

@@ -18,7 +18,6 @@ struct CodePoint {
 // The code point at text[begin]; begin < text.size().
 CodePoint CodePointAt(std::string_view text, size_t begin);
 
-bool IsUtf8(std::string_view text);
 std::string ToUtf8(std::string_view text);  // ill-formed parts replaced
 
 // How many bytes at the end of `text` begin a code point that is not complete: 0..3.

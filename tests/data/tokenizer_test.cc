@@ -9,6 +9,7 @@
 
 #include "core/file.h"
 #include "core/rng.h"
+#include "core/utf8.h"
 #include "data/utf8.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"

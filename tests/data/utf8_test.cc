@@ -1,6 +1,7 @@
 // UTF-8: what is well formed, which bytes are replaced, and the alphabet that writes bytes as letters.
 #include "data/utf8.h"
 
+#include "core/utf8.h"
 #include "data/byte_alphabet.h"
 #include "gtest/gtest.h"
 
