@@ -1,0 +1,81 @@
+// Documents with uneven loss masks, and the run that learns them (see corpus.h).
+#include "tests/equivalence/corpus.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "core/rng.h"
+#include "data/token_store_hdf5.h"
+
+namespace weft {
+namespace {
+
+constexpr int32_t kVocabSize = 68;  // 4 ranks of tensor parallelism hold 17 rows each; 3 of ZeRO 22.7
+constexpr int kNumDocuments = 400;
+constexpr int64_t kSequenceLength = 16;
+
+// What share of a document's tokens, at its end, carries loss: a text, an answer to a prompt, or nothing.
+double LearntShare(int document) {
+  if (document % 7 == 6) return 0;
+  return document % 3 == 0 ? 1.0 : 0.15;
+}
+
+}  // namespace
+
+void WriteUnevenCorpus(const std::string& path) {
+  const Rng rng(5, StreamKey("uneven corpus"));
+  uint64_t draw = 0;
+  auto writer = TokenStoreWriter::Create(path, kVocabSize);
+  ASSERT_TRUE(writer.ok()) << writer.status();
+  for (int document = 0; document < kNumDocuments; ++document) {
+    const auto length = static_cast<int64_t>(3 + rng.Below(draw++, 30));
+    const auto first_learnt = static_cast<int64_t>((1 - LearntShare(document)) * static_cast<double>(length));
+    std::vector<int32_t> tokens = {static_cast<int32_t>(rng.Below(draw++, kVocabSize))};
+    std::vector<uint8_t> mask = {0};
+    for (int64_t i = 1; i < length; ++i) {
+      // Mostly a small cycle that follows from the token before, now and then a jump anywhere.
+      const bool jumps = rng.Below(draw++, 8) == 0;
+      tokens.push_back(jumps ? static_cast<int32_t>(rng.Below(draw++, kVocabSize)) : (tokens.back() * 3 + 1) % 13);
+      mask.push_back(i >= first_learnt ? 1 : 0);
+    }
+    ASSERT_TRUE((*writer)->Add(tokens, mask).ok());
+  }
+  const Status finished = (*writer)->Finish({.validation = std::vector<uint8_t>(kNumDocuments, 0), .sequence_length = kSequenceLength,
+                                             .tokenizer_json = "{}", .tokenizer_config_json = "", .provenance_json = "{}"});
+  ASSERT_TRUE(finished.ok()) << finished;
+}
+
+void WriteEquivalenceConfig(const std::string& path, const std::string& corpus, const std::string& output) {
+  std::ofstream(path) << "output: " << output << "\nseed: 3\nsteps: " << kEquivalenceSteps << "\ndevice: cpu\nthreads: 1\n"
+                      << "model:\n  vocab_size: " << kVocabSize << R"(
+  hidden_size: 28
+  intermediate_size: 44
+  num_hidden_layers: 5
+  num_attention_heads: 8
+  num_key_value_heads: 4
+  head_dim: 6
+  max_position_embeddings: 32
+  initializer_range: 0.1
+data:
+  path: )" << corpus << "\n  sequence_length: " << kSequenceLength << R"(
+train_batch_size: 24
+gradient_clipping: 0.5
+optimizer:
+  type: AdamW
+  params: {lr: 0.01, betas: [0.9, 0.95], weight_decay: 0.1}
+scheduler:
+  type: cosine
+  params: {warmup_steps: 4, min_lr: 0.002}
+logging: {every: 1000}
+)";
+}
+
+RunConfig ReadEquivalenceConfig(const std::string& path, std::vector<std::string> overrides, int num_ranks) {
+  RunConfig config;
+  const StatusOr<ConfigReport> report = ReadRunConfig({.path = path, .overrides = std::move(overrides)}, num_ranks, config);
+  EXPECT_TRUE(report.ok()) << report.status();
+  return config;
+}
+
+}  // namespace weft

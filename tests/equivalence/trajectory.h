@@ -1,0 +1,70 @@
+// Trajectory: all that a run of thread ranks computed, put together from the ranks' pieces and comparable with another.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "parallel/communicator.h"
+#include "parallel/param_spec.h"
+#include "trainer/trainer.h"
+
+namespace weft {
+
+// Whole tensors by parameter name, made of the pieces that ranks hold. Each element must come from exactly one rank.
+class GlobalTensors {
+ public:
+  // `piece` [rows, columns] f32 on the CPU, whose rows lie in the tensor of `spec` where `slabs` say. Thread-safe.
+  void Add(const ParamSpec& spec, const std::vector<Slab>& slabs, ConstTensorView piece);
+  // The tensors; an element that no rank or several ranks gave fails the test.
+  std::map<std::string, std::vector<float>> Take();
+
+ private:
+  struct Tensor {
+    std::vector<float> values;
+    std::vector<int> times_given;  // by element
+  };
+  std::mutex mutex_;
+  std::map<std::string, Tensor> tensors_;
+};
+
+struct Trajectory {
+  std::vector<double> losses;      // by step
+  std::vector<double> grad_norms;  // by step, before clipping
+  std::map<std::string, std::vector<float>> first_gradients;  // summed over the batch, of step 1, by parameter
+  std::map<std::string, std::vector<float>> start, end;       // masters before step 1 and after the last one
+};
+
+struct RunOptions {
+  bool asynchronous = true;  // streams are queues with random delays
+  int steps = 20;
+  // Stands between the trainer and a rank's communicator; the faults of tests. Empty: nothing does.
+  std::function<std::unique_ptr<Communicator>(Communicator& inner)> decorate;
+};
+
+// Runs `config` on `num_ranks` thread ranks. A run that stops with an error fails the test and gives what it has.
+Trajectory RunOnThreads(const RunConfig& config, int num_ranks, const RunOptions& options = {});
+
+// How far a trajectory is from the reference, in the terms of the tolerances below.
+struct Difference {
+  double loss = 0;       // largest relative difference of a step
+  double grad_norm = 0;  // the same of the gradient norm
+  double gradient = 0;   // largest relative L2 difference of a tensor's gradient in step 1
+  double weight = 0;     // largest L2 difference of a tensor's end, relative to the distance that it moved
+  std::string worst_gradient, worst_weight;  // names of those tensors
+
+  // "loss 1e-7, norm 2e-7, gradient 3e-7 (layers.0.attn.wo), weight 1e-4 (embedding)".
+  std::string ToString() const;
+};
+Difference Compare(const Trajectory& reference, const Trajectory& other);
+
+struct Tolerances {
+  double loss = 1e-5, grad_norm = 1e-5, gradient = 1e-5, weight = 1e-3;
+};
+// The figures that exceed their tolerance or are no numbers, by name: "loss", "norm", "gradient", "weight".
+std::vector<std::string> Exceeded(const Difference& difference, const Tolerances& tolerances = {});
+
+}  // namespace weft
