@@ -6,6 +6,7 @@ namespace {
 
 class SelfCommunicator : public Communicator {
  public:
+  explicit SelfCommunicator(const std::string& name) : Communicator(name) {}
   int rank() const override { return 0; }
   int size() const override { return 1; }
   void AllReduce(Stream&, TensorView, ReduceOp) override {}
@@ -18,13 +19,17 @@ class SelfCommunicator : public Communicator {
   void Broadcast(Stream&, TensorView, int) override {}
   void Send(Stream&, ConstTensorView, int) override { WEFT_CHECK(false) << "a single rank has nobody to send to"; }
   void Receive(Stream&, TensorView, int) override { WEFT_CHECK(false) << "a single rank has nobody to hear from"; }
-  std::unique_ptr<Communicator> Split(int, int) override { return std::make_unique<SelfCommunicator>(); }
+  std::unique_ptr<Communicator> Split(int color, int, const std::string& name) override {
+    return color < 0 ? nullptr : MakeSelfCommunicator(name);
+  }
   std::vector<std::string> AllGatherBytes(const std::string& mine) override { return {mine}; }
 };
 
 }  // namespace
 
-std::unique_ptr<Communicator> MakeSelfCommunicator() { return std::make_unique<SelfCommunicator>(); }
+std::unique_ptr<Communicator> MakeSelfCommunicator(const std::string& name) {
+  return std::make_unique<SelfCommunicator>(name);
+}
 
 Status AgreeOnStatus(Communicator& communicator, const Status& mine) {
   if (communicator.size() == 1) return mine;

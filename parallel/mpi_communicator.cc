@@ -45,7 +45,7 @@ void InPieces(int64_t n, const Body& body) {
 
 class MpiCommunicator : public Communicator {
  public:
-  explicit MpiCommunicator(MPI_Comm comm) : comm_(comm) {
+  MpiCommunicator(MPI_Comm comm, const std::string& name) : Communicator(name), comm_(comm) {
     MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN);
     WEFT_MPI_CALL(MPI_Comm_rank(comm_, &rank_));
     WEFT_MPI_CALL(MPI_Comm_size(comm_, &size_));
@@ -121,10 +121,11 @@ class MpiCommunicator : public Communicator {
     });
   }
 
-  std::unique_ptr<Communicator> Split(int color, int key) override {
+  std::unique_ptr<Communicator> Split(int color, int key, const std::string& name) override {
     MPI_Comm child;
-    WEFT_MPI_CALL(MPI_Comm_split(comm_, color, key, &child));
-    return std::make_unique<MpiCommunicator>(child);
+    WEFT_MPI_CALL(MPI_Comm_split(comm_, color < 0 ? MPI_UNDEFINED : color, key, &child));
+    if (color < 0) return nullptr;
+    return std::make_unique<MpiCommunicator>(child, name);
   }
 
   std::vector<std::string> AllGatherBytes(const std::string& mine) override {
@@ -177,7 +178,7 @@ std::unique_ptr<Communicator> MpiSession::World() {
   if (!under_launcher_) return MakeSelfCommunicator();
   MPI_Comm world;
   WEFT_MPI_CALL(MPI_Comm_dup(MPI_COMM_WORLD, &world));
-  return std::make_unique<MpiCommunicator>(world);
+  return std::make_unique<MpiCommunicator>(world, "world");
 }
 
 }  // namespace weft

@@ -90,7 +90,8 @@ void ReduceRange(const std::vector<std::byte*>& inputs, DType dtype, void* out, 
 
 class ThreadCommunicator : public Communicator {
  public:
-  ThreadCommunicator(std::shared_ptr<Group> group, int rank) : group_(std::move(group)), rank_(rank) {}
+  ThreadCommunicator(std::shared_ptr<Group> group, int rank, const std::string& name)
+      : Communicator(name), group_(std::move(group)), rank_(rank) {}
 
   int rank() const override { return rank_; }
   int size() const override { return group_->size; }
@@ -162,7 +163,7 @@ class ThreadCommunicator : public Communicator {
     });
   }
 
-  std::unique_ptr<Communicator> Split(int color, int key) override {
+  std::unique_ptr<Communicator> Split(int color, int key, const std::string& name) override {
     group_->split[rank_] = {color, key};
     group_->host_barrier.Arrive();
     int rank = 0, size = 0;
@@ -185,7 +186,8 @@ class ThreadCommunicator : public Communicator {
       group_->children.erase(color);
     }
     group_->host_barrier.Arrive();
-    return std::make_unique<ThreadCommunicator>(child, rank);
+    if (color < 0) return nullptr;
+    return std::make_unique<ThreadCommunicator>(child, rank, name);
   }
 
   std::vector<std::string> AllGatherBytes(const std::string& mine) override {
@@ -211,7 +213,7 @@ class ThreadCommunicator : public Communicator {
 std::vector<std::unique_ptr<Communicator>> MakeThreadCommunicators(int size) {
   auto group = std::make_shared<Group>(size);
   std::vector<std::unique_ptr<Communicator>> communicators;
-  for (int rank = 0; rank < size; ++rank) communicators.push_back(std::make_unique<ThreadCommunicator>(group, rank));
+  for (int rank = 0; rank < size; ++rank) communicators.push_back(std::make_unique<ThreadCommunicator>(group, rank, "world"));
   return communicators;
 }
 

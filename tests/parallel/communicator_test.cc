@@ -156,9 +156,10 @@ TEST_P(Collectives, FollowEachOtherInStreamOrder) {
 TEST_P(Collectives, SplitOrdersByKeyAndKeepsGroupsApart) {
   OnEveryRank([](Communicator& world, Stream& stream) {
     // Odd and even ranks, in descending order.
-    const std::unique_ptr<Communicator> half = world.Split(world.rank() % 2, -world.rank());
+    const std::unique_ptr<Communicator> half = world.Split(world.rank() % 2, -world.rank(), "half");
     const int size = (world.size() + (world.rank() % 2 == 0 ? 1 : 0)) / 2;
     ASSERT_EQ(half->size(), size);
+    EXPECT_EQ(half->name(), "half");
     EXPECT_EQ(half->rank(), size - 1 - world.rank() / 2);
     Tensor data = Vector(33, world.rank()), whole = Vector(33, world.rank());
     half->AllReduce(stream, data);
@@ -171,9 +172,22 @@ TEST_P(Collectives, SplitOrdersByKeyAndKeepsGroupsApart) {
   });
 }
 
+TEST_P(Collectives, SplitLeavesOutWhoGivesNoColor) {
+  OnEveryRank([](Communicator& world, Stream& stream) {
+    const std::unique_ptr<Communicator> first = world.Split(world.rank() == 0 ? 0 : -1, 0, "first");
+    ASSERT_EQ(first != nullptr, world.rank() == 0);
+    if (first == nullptr) return;
+    Tensor data = Vector(5, world.rank());
+    first->AllReduce(stream, data);
+    stream.Synchronize();
+    EXPECT_EQ(first->size(), 1);
+    EXPECT_EQ(data.data<float>()[4], ValueAt(0, 4));
+  });
+}
+
 TEST_P(Collectives, GroupsOfTwoStreamsOverlap) {
   OnEveryRank([](Communicator& world, Stream& stream) {
-    const std::unique_ptr<Communicator> other_world = world.Split(0, world.rank());
+    const std::unique_ptr<Communicator> other_world = world.Split(0, world.rank(), "other world");
     StreamOptions options;
     options.asynchronous = true;
     options.delay_seed = static_cast<uint64_t>(world.rank()) + 100;
@@ -239,7 +253,7 @@ TEST(SelfCommunicator, IsTheIdentity) {
   self->Broadcast(*stream, part, 0);
   stream->Synchronize();
   for (int64_t i = 0; i < 10; ++i) EXPECT_EQ(part.data<float>()[i], ValueAt(0, i));
-  EXPECT_EQ(self->Split(0, 0)->size(), 1);
+  EXPECT_EQ(self->Split(0, 0, "child")->size(), 1);
   EXPECT_EQ(self->AllGatherBytes("x"), std::vector<std::string>{"x"});
 }
 
