@@ -1,38 +1,44 @@
-// Schedules as data: what one rank does in a step, in order, as a list of actions that can be printed, simulated and
-// executed. Gradient accumulation is the one-stage schedule, so there is one training path.
+// Schedules as data: from a layout of stages and a few choices to the plan of every pipeline rank. Gradient accumulation
+// is the one-stage schedule, so there is one training path.
+//
+// Plans are built in passes: the order in which each rank computes (compute_order.h), the transfers between ranks
+// (plan_transfers.h), and the gathers, releases and reductions of parameters (plan_params.h).
 #pragma once
 
 #include <cstdint>
-#include <string>
 #include <vector>
+
+#include "parallel/action.h"
+#include "parallel/stage_layout.h"
 
 namespace weft {
 
-enum class ActionKind : uint8_t {
-  kForward,         // a group's forward for a micro-batch
-  kBackwardInput,   // gradient of the group's input (for the head: the loss, too)
-  kBackwardWeight,  // gradients of the group's weights, accumulated
-  kReduce,          // sum the group's gradients over the data-parallel ranks; once, after its last kBackwardWeight
+// With one pipeline rank they are all the same: each micro-batch forward and backward in turn.
+enum class ScheduleType : uint8_t {
+  kGPipe,        // all forwards, then all backwards (Huang et al., "GPipe", 2019)
+  k1F1B,         // one forward, one backward: pp rather than M micro-batches in flight (Narayanan et al., "PipeDream", 2019)
+  kInterleaved,  // 1F1B over several virtual stages a rank: a smaller bubble (Narayanan et al., "Megatron-LM", 2021)
+  kZeroBubble,   // weight gradients fill the gaps of 1F1B (Qi et al., "Zero Bubble Pipeline Parallelism", 2023)
 };
 
-// Groups of a stage are numbered as in the ParamSpec table: embedding, blocks, head.
-struct Action {
-  ActionKind kind;
-  int group = 0;
-  int micro_batch = 0;
-  bool operator==(const Action&) const = default;
+// ZeRO 3: how long the gathered weights of a group stay.
+enum class Reshard : uint8_t {
+  kPerUse,         // until the rank computes something else
+  kPerMicroBatch,  // from a micro-batch's first use, its forward, to its last, its backward
+  kPerStep,        // to the end of the plan
 };
 
-using Plan = std::vector<Action>;
+struct ShardPolicy {
+  int zero_stage = 0;  // the effective one: 0 where there is one data-parallel rank
+  Reshard reshard = Reshard::kPerMicroBatch;
+  int prefetch = 1;    // a gather stands so many compute actions before the first that needs it
+};
 
-// "F2.0": forward of group 2, micro-batch 0. B backward-input, W backward-weight, R reduce (no micro-batch).
-std::string ToString(const Action& action);
-std::string ToString(const Plan& plan);
-
-// All groups on one rank: each micro-batch forward and backward in turn; a group is reduced as soon as its last
-// gradient is complete, so that the reduction runs under the backward pass of the groups below.
-Plan OneStagePlan(int num_groups, int num_micro_batches);
-// The forward half alone, for evaluation.
-Plan ForwardPlan(int num_groups, int num_micro_batches);
+// One plan a pp rank. A layout with several virtual stages a rank goes with kInterleaved alone. Any number of
+// micro-batches from 1 on is fine.
+std::vector<Plan> MakeTrainingPlans(const StageLayout& layout, ScheduleType type, int num_micro_batches,
+                                    const ShardPolicy& policy);
+// The forward half alone, with the loss in the head's forward.
+std::vector<Plan> MakeEvaluationPlans(const StageLayout& layout, int num_micro_batches, const ShardPolicy& policy);
 
 }  // namespace weft

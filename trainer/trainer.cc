@@ -65,7 +65,11 @@ Status Trainer::Build() {
                        .recompute = config_.recompute});
   optimizer_ = std::make_unique<Optimizer>(params_.get(), config_.optimizer.params, config_.gradient_clipping);
   device_batch_ = std::make_unique<DeviceBatch>(place_.device);
-  plan_ = OneStagePlan(params.num_groups(), static_cast<int>(*config_.gradient_accumulation_steps));
+  WEFT_ASSIGN_OR_RETURN(const StageLayout stages, MakeStageLayout(static_cast<int>(model_config_.num_hidden_layers), 1, 1, {},
+                                                                  model_config_.tie_word_embeddings));
+  const int num_micro_batches = static_cast<int>(*config_.gradient_accumulation_steps);
+  plan_ = MakeTrainingPlans(stages, ScheduleType::k1F1B, num_micro_batches, {})[0];
+  evaluation_plan_ = MakeEvaluationPlans(stages, 1, {})[0];
   return absl::OkStatus();
 }
 
@@ -244,7 +248,6 @@ StatusOr<std::optional<double>> Trainer::Evaluate() {
   }
   double loss = 0;
   int64_t tokens = 0;
-  const Plan plan = ForwardPlan(params_->num_groups(), 1);
   for (int64_t i = 0; i < chunks; ++i) {
     StatusOr<MicroBatch> loaded = validation_->At(i * per_chunk + coord_.of(Axis::kDp) * size, size);
     int64_t counts[2] = {loaded.ok() ? loaded->num_unmasked : 0, loaded.ok() ? 0 : 1};
@@ -253,7 +256,7 @@ StatusOr<std::optional<double>> Trainer::Evaluate() {
     std::vector<MicroBatch> batch;
     batch.push_back(std::move(*loaded));
     decoder_->BeginEvaluation(device_batch_->Upload(*stream_, std::move(batch)));
-    RunPlan(plan, *decoder_, *params_, place_.world, {.compute = *stream_, .reduce = *stream_});
+    RunPlan(evaluation_plan_, *decoder_, *params_, place_.world, {.compute = *stream_, .reduce = *stream_});
     place_.world.AllReduce(*stream_, decoder_->loss_sum());
     loss += ReadScalar(decoder_->loss_sum());
     tokens += counts[0];

@@ -73,7 +73,8 @@ class Trainer {
   std::unique_ptr<Decoder> decoder_;
   std::unique_ptr<Optimizer> optimizer_;
   std::unique_ptr<DeviceBatch> device_batch_;
-  Plan plan_;
+  Plan plan_;             // of a step
+  Plan evaluation_plan_;  // of one micro-batch
   int64_t steps_done_ = 0;
   int64_t last_saved_step_ = -1;
   std::string resumed_from_;  // the checkpoint; empty: none

@@ -78,14 +78,17 @@ struct TinyRig {
   double Train(const std::vector<MicroBatchView>& batches, int64_t unmasked) {
     store.ZeroGrads(*stream);
     decoder.BeginTraining(batches, 1.0f / static_cast<float>(unmasked));
-    RunPlan(OneStagePlan(params.num_groups(), static_cast<int>(batches.size())), decoder, store, *self,
+    RunPlan(MakeTrainingPlans(Stages(), ScheduleType::k1F1B, static_cast<int>(batches.size()), {})[0], decoder, store, *self,
             {.compute = *stream, .reduce = *stream});
     return ValuesOf(*stream, decoder.loss_sum())[0] / static_cast<double>(unmasked);
   }
   double Evaluate(const MicroBatchView& batch, int64_t unmasked) {
     decoder.BeginEvaluation({batch});
-    RunPlan(ForwardPlan(params.num_groups(), 1), decoder, store, *self, {.compute = *stream, .reduce = *stream});
+    RunPlan(MakeEvaluationPlans(Stages(), 1, {})[0], decoder, store, *self, {.compute = *stream, .reduce = *stream});
     return ValuesOf(*stream, decoder.loss_sum())[0] / static_cast<double>(unmasked);
+  }
+  StageLayout Stages() const {
+    return *MakeStageLayout(static_cast<int>(params.blocks.size()), 1, 1, {}, config.tie_word_embeddings);
   }
   std::vector<float> Gradients() {
     std::vector<float> all;
