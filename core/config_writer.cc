@@ -72,6 +72,9 @@ void FieldWriter::Field(std::string_view name, double& value, std::string_view h
 void FieldWriter::Field(std::string_view name, std::string& value, std::string_view help) {
   Write(name, "text", Text(value), help);
 }
+void FieldWriter::Field(std::string_view name, std::vector<int64_t>& value, std::string_view help) {
+  Write(name, "list of integers", Text(value), help);
+}
 void FieldWriter::Field(std::string_view name, std::vector<double>& value, std::string_view help) {
   Write(name, "list of numbers", Text(value), help);
 }

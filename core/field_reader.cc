@@ -243,6 +243,7 @@ void FieldReader::Field(std::string_view name, std::string& value, std::string_v
   report_.places[Path(name)] = node->place;  // "auto" is a value here
   if (!Parse(*node, &value)) Fail(*node, name, StrCat("expected text, got ", node->Describe()));
 }
+void FieldReader::Field(std::string_view name, std::vector<int64_t>& value, std::string_view) { ReadList(name, value); }
 void FieldReader::Field(std::string_view name, std::vector<double>& value, std::string_view) { ReadList(name, value); }
 void FieldReader::Field(std::string_view name, std::vector<std::string>& value, std::string_view) {
   ReadList(name, value);

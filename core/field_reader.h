@@ -35,6 +35,7 @@ class FieldReader : public FieldVisitor {
   void Field(std::string_view name, int64_t& value, std::string_view help) override;
   void Field(std::string_view name, double& value, std::string_view help) override;
   void Field(std::string_view name, std::string& value, std::string_view help) override;
+  void Field(std::string_view name, std::vector<int64_t>& value, std::string_view help) override;
   void Field(std::string_view name, std::vector<double>& value, std::string_view help) override;
   void Field(std::string_view name, std::vector<std::string>& value, std::string_view help) override;
   void Field(std::string_view name, std::optional<int64_t>& value, std::string_view help) override;

@@ -28,6 +28,7 @@ class FieldVisitor {
   virtual void Field(std::string_view name, int64_t& value, std::string_view help) = 0;  // 5e8 and "1_000" are fine
   virtual void Field(std::string_view name, double& value, std::string_view help) = 0;
   virtual void Field(std::string_view name, std::string& value, std::string_view help) = 0;
+  virtual void Field(std::string_view name, std::vector<int64_t>& value, std::string_view help) = 0;
   virtual void Field(std::string_view name, std::vector<double>& value, std::string_view help) = 0;
   virtual void Field(std::string_view name, std::vector<std::string>& value, std::string_view help) = 0;
   // An absent key leaves every kind of value as it was. DeepSpeed's "auto" and null mean absent too, but make an

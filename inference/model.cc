@@ -28,14 +28,14 @@ Status LoadWeights(const std::string& folder, Stream& stream, ParamStore& store)
   std::vector<TensorPiece> pieces;
   for (int id = 0; id < store.num_params(); ++id) {
     if (rounded) images.emplace_back(store.Weight(id).shape(), DType::kF32);
-    const TensorView local = rounded ? images.back().view() : store.MutableWeight(id);
+    const TensorView local = rounded ? images.back().view() : store.OwnedWeight(id);
     for (TensorPiece& piece : PiecesOf(store.specs()[static_cast<size_t>(id)], store.SlabsOf(id), local)) {
       pieces.push_back(std::move(piece));
     }
   }
   WEFT_RETURN_IF_ERROR(LoadHuggingFacePieces(folder, pieces));
   for (size_t id = 0; id < images.size(); ++id) {
-    Cast(stream, {.from = images[id].view().Flat(), .to = store.MutableWeight(static_cast<int>(id)).Flat()});
+    Cast(stream, {.from = images[id].view().Flat(), .to = store.OwnedWeight(static_cast<int>(id)).Flat()});
   }
   stream.Synchronize();
   return absl::OkStatus();

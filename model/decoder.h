@@ -41,6 +41,13 @@ class Decoder : public Stage {
   void Forward(int group, int micro_batch) override;
   void BackwardInput(int group, int micro_batch) override;
   void BackwardWeight(int group, int micro_batch) override;
+  // One rank has no borders.
+  Border ActivationToSend(int, int) override { return {}; }
+  Border ActivationToReceive(int, int) override { return {}; }
+  Border GradientToSend(int, int) override { return {}; }
+  Border GradientToReceive(int, int) override { return {}; }
+  void ActivationSent(int, int, const Event&) override {}
+  void GradientSent(int, int, const Event&) override {}
 
   TensorView loss_sum() const { return loss_sum_; }             // [1] f32: sum of weighted token losses since Begin...
   ConstTensorView head_input() const { return head_stash_.y; }  // [T, D]: logits are head_input · lm_head^T

@@ -3,6 +3,7 @@
 
 #include "core/arena.h"
 #include "optim/optimizer_config.h"
+#include "parallel/communicator.h"
 #include "parallel/param_store.h"
 
 namespace weft {
@@ -12,20 +13,20 @@ class Optimizer {
   // `store` outlives the optimizer. max_grad_norm 0 never clips.
   Optimizer(ParamStore* store, const OptimizerParams& params, double max_grad_norm);
 
-  // One update from the reduced gradients in the store, which are zeroed afterwards for the next step. `step` counts
-  // from 1.
-  void Step(Stream& stream, double lr, int64_t step);
+  // One update of what this rank owns, from the reduced gradients in the store, which stay as they are. The norm is that
+  // of the whole model: `all` reaches every rank. `step` counts from 1.
+  void Step(Stream& stream, Communicator& all, double lr, int64_t step);
 
   TensorView grad_norm() const { return norm_; }  // [1] f32: of the last step, before clipping
 
  private:
-  void ComputeClipScale(Stream& stream);
+  void ComputeClipScale(Stream& stream, Communicator& all);
 
   ParamStore* const store_;
   const OptimizerParams params_;
   const double max_grad_norm_;
   Arena arena_;
-  TensorView sum_squares_;  // [number of groups] f32
+  TensorView sum_squares_;  // [number of parameters] f32
   TensorView norm_;         // [1] f32
   TensorView scale_;        // [1] f32
 };

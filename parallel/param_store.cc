@@ -1,70 +1,86 @@
-// Allocation and initial values of parameters (see param_store.h).
+// Allocation, views and initial values of parameters (see param_store.h).
 #include "parallel/param_store.h"
 
 #include <algorithm>
 
 #include "core/rng.h"
-#include "core/str_cat.h"
 #include "kernels/elementwise.h"
 
 namespace weft {
 namespace {
 
-constexpr int64_t kAlignElements = 64;  // every parameter of a flat buffer begins on a 128-byte line, also in bf16
+size_t Index(ParamState state) { return static_cast<size_t>(state); }
 
-int64_t AlignUp(int64_t n) { return (n + kAlignElements - 1) / kAlignElements * kAlignElements; }
-
-int NumGroups(const std::vector<ParamSpec>& specs) {
-  int groups = 0;
-  for (const ParamSpec& spec : specs) groups = std::max(groups, spec.group + 1);
-  return groups;
+// The elements of a parameter within a flat buffer.
+TensorView Part(TensorView flat, int64_t offset, const Shape& shape) {
+  return flat.Rows(offset, offset + shape.num_elements()).Reshaped(shape);
 }
 
 }  // namespace
 
 ParamStore::ParamStore(std::vector<ParamSpec> specs, const MeshShape& mesh, const Coord& coord, Device device,
                        const Options& options)
-    : specs_(std::move(specs)), mesh_(mesh), coord_(coord), options_(options), arena_(device) {
-  if (!options_.training) {
-    weights_ = AllocateKind("weights", options_.compute_dtype);
-    grads_.groups.resize(static_cast<size_t>(NumGroups(specs_)));
-    return;
-  }
-  masters_ = AllocateKind("masters", DType::kF32);
-  weights_ = options_.compute_dtype == DType::kF32 ? masters_ : AllocateKind("weights", options_.compute_dtype);
-  grads_ = AllocateKind("gradients", DType::kF32);
-  first_moments_ = AllocateKind("first moments", DType::kF32);
-  second_moments_ = AllocateKind("second moments", DType::kF32);
-}
-
-ParamStore::Kind ParamStore::AllocateKind(const std::string& name, DType dtype) {
-  std::vector<int64_t> lengths(static_cast<size_t>(NumGroups(specs_)), 0);
-  std::vector<int64_t> offsets;
-  for (const ParamSpec& spec : specs_) {
-    int64_t& length = lengths[static_cast<size_t>(spec.group)];
-    offsets.push_back(length);
-    length += AlignUp(LocalShape(spec, mesh_).num_elements());
-  }
-  Kind kind;
-  const std::unique_ptr<Stream> stream = Stream::Create(arena_.device());
-  for (size_t group = 0; group < lengths.size(); ++group) {
-    kind.groups.push_back(arena_.Allocate(StrCat(name, " of group ", group), {lengths[group]}, dtype));
-    stream->Zero(kind.groups.back());
+    : layout_(std::move(specs), mesh, coord, options), device_arena_(device), host_arena_(Device::Cpu()) {
+  for (std::vector<TensorView>& buffers : buffers_) buffers.resize(static_cast<size_t>(layout_.num_buckets()));
+  for (std::vector<TensorView>& bound : bound_) bound.resize(static_cast<size_t>(layout_.num_buckets()));
+  const std::unique_ptr<Stream> stream = Stream::Create(device), host_stream = Stream::Create(Device::Cpu());
+  for (const ParamBuffer& buffer : layout_.Buffers()) {
+    Arena& arena = buffer.on_host ? host_arena_ : device_arena_;
+    TensorView& view = buffers_[Index(buffer.state)][static_cast<size_t>(buffer.bucket)];
+    view = arena.Allocate(buffer.name(), {buffer.num_elements}, buffer.dtype);
+    (buffer.on_host ? *host_stream : *stream).Zero(view);
   }
   stream->Synchronize();
-  for (size_t id = 0; id < specs_.size(); ++id) {
-    const Shape shape = LocalShape(specs_[id], mesh_);
-    const TensorView flat = kind.groups[static_cast<size_t>(specs_[id].group)];
-    kind.views.push_back(flat.Rows(offsets[id], offsets[id] + shape.num_elements()).Reshaped(shape));
-  }
-  return kind;
 }
 
-std::vector<Slab> ParamStore::SlabsOf(int id) const { return LocalSlabs(specs_[id], mesh_, coord_); }
+TensorView ParamStore::Buffer(ParamState state, int bucket) const {
+  return buffers_[Index(state)][static_cast<size_t>(bucket)];
+}
+
+TensorView ParamStore::Whole(ParamState state, int bucket) const {
+  return layout_.IsWhole(state, bucket) ? Buffer(state, bucket) : bound_[Index(state)][static_cast<size_t>(bucket)];
+}
+
+void ParamStore::Bind(ParamState state, int bucket, TensorView whole) {
+  WEFT_CHECK(!layout_.IsWhole(state, bucket)) << ParamStateName(state) << " of bucket " << bucket << " are held for good";
+  bound_[Index(state)][static_cast<size_t>(bucket)] = whole;
+}
+
+bool ParamStore::IsResident(ParamState state, int bucket) const {
+  return layout_.whole_elements(bucket) == 0 || !Whole(state, bucket).empty();
+}
+
+ConstTensorView ParamStore::Weight(int id) const {
+  const ParamPlace& place = layout_.place(id);
+  const TensorView whole = Whole(ParamState::kWeights, place.bucket);
+  WEFT_CHECK(!whole.empty()) << spec(id).name << " is used while its weights are not gathered";
+  return Part(whole, place.whole_offset, place.local);
+}
+
+TensorView ParamStore::Grad(int id) const {
+  const ParamPlace& place = layout_.place(id);
+  const TensorView whole = Whole(ParamState::kGrads, place.bucket);
+  WEFT_CHECK(!whole.empty()) << spec(id).name << ": no memory is bound for its gradient";
+  return Part(whole, place.whole_offset, place.local);
+}
+
+// A state that is held whole contains the owned part; otherwise the buffer is the owned form.
+TensorView ParamStore::OwnedState(ParamState state, int id) const {
+  const ParamPlace& place = layout_.place(id);
+  WEFT_CHECK(place.held) << spec(id).name << " belongs to another pipeline stage";
+  if (state == ParamState::kMasters && layout_.MastersAreWeights()) state = ParamState::kWeights;
+  const TensorView buffer = Buffer(state, place.bucket);
+  const bool whole = layout_.IsWhole(state, place.bucket);
+  return Part(buffer, whole ? place.whole_offset + place.shard_begin : place.owned_offset, place.owned);
+}
+
+TensorView ParamStore::OwnedWeight(int id) const { return OwnedState(ParamState::kWeights, id); }
+TensorView ParamStore::OwnedGrad(int id) const { return OwnedState(ParamState::kGrads, id); }
 
 void ParamStore::Initialize(Stream& stream, uint64_t seed) {
   for (int id = 0; id < num_params(); ++id) {
-    const TensorView target = options_.training ? Master(id) : MutableWeight(id);
+    if (!Holds(id)) continue;
+    const TensorView target = options().training ? Master(id) : OwnedWeight(id);
     Tensor host(target.shape(), DType::kF32);
     InitializeParam(stream, seed, id, host);
     if (target.dtype() == DType::kF32) {
@@ -77,19 +93,17 @@ void ParamStore::Initialize(Stream& stream, uint64_t seed) {
     }
     stream.Synchronize();  // `host` ends here
   }
-  if (options_.training) RefreshWeights(stream);
+  if (options().training) RefreshWeights(stream);
 }
 
-// Fills `host` [local shape] f32. The host's own threads work here, whatever the device.
-void ParamStore::InitializeParam(Stream& stream, uint64_t seed, int id, TensorView host) {
-  const ParamSpec& spec = specs_[id];
-  const Rng rng(seed, StreamKey(spec.name));
+// Fills `host` [owned shape] f32; padding rows are zero. The host's own threads work here, whatever the device.
+void ParamStore::InitializeParam(Stream& stream, uint64_t seed, int id, TensorView host) const {
+  const Init& init = spec(id).init;
+  const Rng rng(seed, StreamKey(spec(id).name));
   float* out = host.data<float>();
-  if (spec.init.kind != Init::Kind::kNormal) {
-    std::fill_n(out, host.num_elements(), spec.init.kind == Init::Kind::kOnes ? 1.0f : 0.0f);
-    return;
-  }
-  const int64_t global_columns = NumColumns(spec.shape);
+  std::fill_n(out, host.num_elements(), 0.0f);
+  if (init.kind == Init::Kind::kZeros) return;
+  const int64_t global_columns = NumColumns(spec(id).shape);
   for (const Slab& slab : SlabsOf(id)) {
     const int64_t columns = slab.col_end - slab.col_begin;
     stream.pool().ParallelFor(slab.row_end - slab.row_begin, 1, [&](int64_t begin, int64_t end) {
@@ -97,7 +111,8 @@ void ParamStore::InitializeParam(Stream& stream, uint64_t seed, int id, TensorVi
         float* to = out + (slab.local_row + row) * columns;
         const int64_t first = (slab.row_begin + row) * global_columns + slab.col_begin;
         for (int64_t column = 0; column < columns; ++column) {
-          to[column] = static_cast<float>(spec.init.standard_deviation * rng.Normal(static_cast<uint64_t>(first + column)));
+          const bool ones = init.kind == Init::Kind::kOnes;
+          to[column] = ones ? 1.0f : static_cast<float>(init.standard_deviation * rng.Normal(static_cast<uint64_t>(first + column)));
         }
       }
     });
@@ -105,14 +120,26 @@ void ParamStore::InitializeParam(Stream& stream, uint64_t seed, int id, TensorVi
 }
 
 void ParamStore::RefreshWeights(Stream& stream) {
-  if (options_.compute_dtype == DType::kF32) return;
-  for (size_t group = 0; group < masters_.groups.size(); ++group) {
-    Cast(stream, {.from = masters_.groups[group], .to = weights_.groups[group]});
+  if (layout_.MastersAreWeights()) return;
+  for (int id = 0; id < num_params(); ++id) {
+    if (!Holds(id)) continue;
+    const TensorView weight = OwnedWeight(id).Flat(), master = Master(id).Flat();
+    if (master.device() == weight.device()) {
+      Cast(stream, {.from = master, .to = weight});
+      continue;
+    }
+    Tensor rounded(weight.shape(), weight.dtype());  // the host rounds, so that only the compute dtype travels
+    const std::unique_ptr<Stream> host_stream = Stream::Create(Device::Cpu(), {.pool = &stream.pool()});
+    Cast(*host_stream, {.from = master, .to = rounded});
+    stream.Copy(weight, rounded);
+    stream.Synchronize();  // `rounded` ends here
   }
 }
 
 void ParamStore::ZeroGrads(Stream& stream) {
-  for (const TensorView& group : grads_.groups) stream.Zero(group);
+  for (const TensorView& buffer : buffers_[Index(ParamState::kGrads)]) {
+    if (!buffer.empty()) stream.Zero(buffer);
+  }
 }
 
 }  // namespace weft

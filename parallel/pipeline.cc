@@ -1,39 +1,107 @@
 // The executor of plans (see pipeline.h).
 #include "parallel/pipeline.h"
 
-#include "core/check.h"
+#include <map>
 
 namespace weft {
+namespace {
 
-void RunPlan(const Plan& plan, Stage& stage, ParamStore& params, Communicator& data_parallel,
-             const PipelineStreams& streams) {
-  for (const Action& action : plan) {
-    const auto& [kind, group, micro_batch, peer] = action;
-    switch (kind) {
+class PlanRunner {
+ public:
+  PlanRunner(const StageLayout& stages, Stage& stage, ParamSync& sync, const ProcessMesh& mesh, const PlanStreams& streams)
+      : stages_(stages), stage_(stage), sync_(sync), mesh_(mesh), streams_(streams) {}
+
+  void Run(const Action& action) {
+    switch (action.kind) {
       case ActionKind::kForward:
-        stage.Forward(group, micro_batch);
-        break;
       case ActionKind::kBackward:
-        stage.BackwardInput(group, micro_batch);
-        stage.BackwardWeight(group, micro_batch);
-        break;
       case ActionKind::kBackwardInput:
-        stage.BackwardInput(group, micro_batch);
-        break;
       case ActionKind::kBackwardWeight:
-        stage.BackwardWeight(group, micro_batch);
-        break;
-      case ActionKind::kReduceVectors:  // every group at once: matrices and vectors lie in the same buffers
-        streams.reduce.Wait(streams.compute.Record());
-        for (int g = 0; g < params.num_groups(); ++g) data_parallel.AllReduce(streams.reduce, params.GroupGrads(g));
-        break;
+        return Compute(action);
+      case ActionKind::kSendActivation:
+      case ActionKind::kReceiveActivation:
+      case ActionKind::kSendGradient:
+      case ActionKind::kReceiveGradient:
+        return Transfer(action);
+      case ActionKind::kGather:
+        return sync_.Gather(action.group);
+      case ActionKind::kRelease:
+        return sync_.Release(action.group);
       case ActionKind::kReduce:
-        break;  // by kReduceVectors
-      default:
-        WEFT_CHECK(false) << "the executor cannot run " << ToString(action) << " yet";
+        return sync_.Reduce(action.group);
+      case ActionKind::kReduceTied:
+        return sync_.ReduceTied();
+      case ActionKind::kReduceVectors:
+        return sync_.ReduceVectors();
     }
   }
-  streams.compute.Wait(streams.reduce.Record());
+
+ private:
+  void Compute(const Action& action) {
+    const auto& [kind, group, micro_batch, peer] = action;
+    AwaitReceived(action);
+    if (stages_.ReadsWeights(action)) {
+      for (int bucket : stages_.ParamGroupsOf(group)) sync_.UseWeights(bucket);
+    }
+    if (kind == ActionKind::kBackward || kind == ActionKind::kBackwardWeight) {
+      for (int bucket : stages_.ParamGroupsOf(group)) sync_.UseGrads(bucket);
+    }
+    if (kind == ActionKind::kForward) stage_.Forward(group, micro_batch);
+    if (kind == ActionKind::kBackward || kind == ActionKind::kBackwardInput) stage_.BackwardInput(group, micro_batch);
+    if (kind == ActionKind::kBackward || kind == ActionKind::kBackwardWeight) stage_.BackwardWeight(group, micro_batch);
+  }
+
+  void Transfer(const Action& action) {
+    const auto& [kind, group, micro_batch, peer] = action;
+    Stream& stream = streams_.transfer;
+    if (kind == ActionKind::kSendActivation || kind == ActionKind::kSendGradient) {
+      const bool activation = kind == ActionKind::kSendActivation;
+      const Stage::Border border =
+          activation ? stage_.ActivationToSend(group, micro_batch) : stage_.GradientToSend(group, micro_batch);
+      stream.Wait(border.ready);
+      mesh_.pp->Send(stream, border.data, peer);
+      activation ? stage_.ActivationSent(group, micro_batch, stream.Record())
+                 : stage_.GradientSent(group, micro_batch, stream.Record());
+      return;
+    }
+    const bool activation = kind == ActionKind::kReceiveActivation;
+    const Stage::Border border =
+        activation ? stage_.ActivationToReceive(group, micro_batch) : stage_.GradientToReceive(group, micro_batch);
+    stream.Wait(border.ready);
+    mesh_.pp->Receive(stream, border.data, peer);
+    received_[{activation, group, micro_batch}] = stream.Record();
+  }
+
+  // The compute stream waits for what this action takes in from another rank, if anything.
+  void AwaitReceived(const Action& action) {
+    const bool forward = action.kind == ActionKind::kForward;
+    const auto found = received_.find({forward, action.group, action.micro_batch});
+    if (found == received_.end()) return;
+    streams_.compute.Wait(found->second);
+    received_.erase(found);
+  }
+
+  struct Key {
+    bool activation;
+    int group, micro_batch;
+    auto operator<=>(const Key&) const = default;
+  };
+
+  const StageLayout& stages_;
+  Stage& stage_;
+  ParamSync& sync_;
+  const ProcessMesh& mesh_;
+  const PlanStreams& streams_;
+  std::map<Key, Event> received_;
+};
+
+}  // namespace
+
+void RunPlan(const Plan& plan, const StageLayout& stages, Stage& stage, ParamSync& sync, const ProcessMesh& mesh,
+             const PlanStreams& streams) {
+  PlanRunner runner(stages, stage, sync, mesh, streams);
+  for (const Action& action : plan) runner.Run(action);
+  sync.Finish();
 }
 
 }  // namespace weft

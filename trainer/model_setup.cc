@@ -3,6 +3,8 @@
 
 #include <unistd.h>
 
+#include <utility>
+
 #include "core/cuda_device.h"
 #include "core/file.h"
 #include "core/progress.h"
@@ -103,19 +105,28 @@ StatusOr<ModelConfig> ResolveModel(const RunConfig& config, const TokenStore& st
   return model;
 }
 
-Status CheckFitsMemory(const RunConfig& config, const ModelConfig& model, Device device) {
-  const bool is_bf16 = config.precision == Precision::kBf16;
-  const double state_bytes = static_cast<double>(NumParameters(model)) * (is_bf16 ? 18 : 16);  // f32: master, g, m, v
+Status CheckFitsMemory(const RunConfig& config, const ModelConfig& model, const ParamLayout& layout, int64_t block_stashes,
+                       Device device) {
+  double device_bytes = 0, host_bytes = 0;
+  for (const ParamBuffer& buffer : layout.Buffers()) {
+    (buffer.on_host ? host_bytes : device_bytes) += static_cast<double>(buffer.bytes());
+  }
   const double tokens = static_cast<double>(*config.train_micro_batch_size_per_gpu) *
-                        static_cast<double>(config.data.sequence_length);
-  const double inputs_bytes = tokens * static_cast<double>(model.hidden_size * model.num_hidden_layers) * (is_bf16 ? 2 : 4);
-  const double memory_bytes = MemoryBytes(device);
-  if (state_bytes + inputs_bytes <= memory_bytes) return absl::OkStatus();
-  return UserError("model: training it takes at least ", HumanBytes(state_bytes), " for ", NumParameters(model),
-                   " parameters and ", HumanBytes(inputs_bytes), " for a micro-batch of ",
-                   *config.train_micro_batch_size_per_gpu, " x ", config.data.sequence_length, " tokens, and ",
-                   device.ToString(), " has ", HumanBytes(memory_bytes),
-                   "; take a smaller model, train_micro_batch_size_per_gpu or data.sequence_length");
+                        static_cast<double>(config.data.sequence_length) / static_cast<double>(config.parallel.tp);
+  const double inputs_bytes = tokens * static_cast<double>(model.hidden_size * block_stashes) *
+                              static_cast<double>(DTypeSize(layout.options().compute_dtype));
+  if (!device.is_cuda()) device_bytes += std::exchange(host_bytes, 0);
+  const auto check = [&](double bytes, const std::string& what, Device where) -> Status {
+    if (bytes <= MemoryBytes(where)) return absl::OkStatus();
+    return UserError("model: training its ", NumParameters(model), " parameters takes at least ", HumanBytes(bytes), " a rank (", what,
+                     "), and ", where.ToString(), " has ", HumanBytes(MemoryBytes(where)),
+                     "; share it over more ranks (parallel.tp, parallel.pp, zero_optimization.stage), or take a smaller model, "
+                     "train_micro_batch_size_per_gpu or data.sequence_length");
+  };
+  WEFT_RETURN_IF_ERROR(check(device_bytes + inputs_bytes,
+                             StrCat(HumanBytes(device_bytes), " of weights and their state, ", HumanBytes(inputs_bytes),
+                                    " for the inputs of blocks"), device));
+  return check(host_bytes, "masters and moments", Device::Cpu());
 }
 
 }  // namespace weft

@@ -11,6 +11,7 @@ namespace {
 
 constexpr int64_t kMostThreads = 4096;        // of a rank
 constexpr int64_t kMostMicroBatches = 1 << 20;  // of a step: its plan is a list of actions
+constexpr int64_t kMostPrefetch = 1024;  // groups
 constexpr int64_t kMostTokens = (int64_t{1} << 31) - 1;  // of a micro-batch: positions are i32
 
 // Collects mistakes, each with its key and the place where that was written.
@@ -47,6 +48,30 @@ void RequirePositive(Checker& check, const std::string& key, int64_t value) {
   }
 }
 
+void CheckParallel(const ParallelSection& p, Checker& check) {
+  const bool is_interleaved = p.schedule == ScheduleType::kInterleaved;
+  check.Require(p.pp > 0, "parallel.pp", "a positive number", p.pp);
+  check.Require(p.tp > 0, "parallel.tp", "a positive number", p.tp);
+  check.Require(p.interleave > 0, "parallel.interleave", "a positive number", p.interleave);
+  if (p.interleave > 1 && !is_interleaved) {
+    check.Fail("parallel.interleave", StrCat(p.interleave, " virtual stages a rank need parallel.schedule: interleaved",
+                                             check.In("parallel.schedule")));
+  }
+  if (is_interleaved && p.pp > 1 && p.interleave == 1) {
+    check.Fail("parallel.schedule", "interleaved needs parallel.interleave of 2 or more (virtual stages a rank); with 1 it is 1f1b");
+  }
+  if (is_interleaved && p.pp == 1) check.Fail("parallel.schedule", "interleaved needs parallel.pp of 2 or more");
+  const int64_t stages = p.pp * p.interleave;
+  const auto given = static_cast<int64_t>(p.blocks_per_stage.size());
+  if (given > 0 && given != stages) {
+    check.Fail("parallel.blocks_per_stage", StrCat("has ", given, " numbers; pp ", p.pp, " * interleave ", p.interleave,
+                                                   " makes ", stages, " stages"));
+  }
+  for (const int64_t blocks : p.blocks_per_stage) {
+    check.Require(blocks >= 0, "parallel.blocks_per_stage", "numbers of 0 or more", blocks);
+  }
+}
+
 void CheckTop(const RunConfig& c, Checker& check) {
   if (c.output.empty()) check.Fail("output", "not given; name the folder of the run");
   if (c.data.path.empty()) check.Fail("data.path", "not given; name a token store written by `weft data prepare`");
@@ -63,6 +88,9 @@ void CheckTop(const RunConfig& c, Checker& check) {
   check.Require(c.eval.batches >= 0, "eval.batches", "0 or more", c.eval.batches);
   check.Require(c.zero_optimization.stage >= 0 && c.zero_optimization.stage <= 3, "zero_optimization.stage",
                 "0, 1, 2 or 3", c.zero_optimization.stage);
+  check.Require(c.zero_optimization.prefetch >= 0 && c.zero_optimization.prefetch <= kMostPrefetch,
+                "zero_optimization.prefetch", StrCat("a number from 0 to ", kMostPrefetch), c.zero_optimization.prefetch);
+  CheckParallel(c.parallel, check);
 }
 
 void CheckOptimizer(const OptimizerParams& p, Checker& check) {
@@ -153,9 +181,7 @@ void CheckBatchIsCountable(const RunConfig& c, Checker& check) {
 
 void ResolveBatch(RunConfig& c, int64_t world_size, Checker& check) {
   const int64_t pp = c.parallel.pp, tp = c.parallel.tp;
-  check.Require(pp > 0, "parallel.pp", "a positive number", pp);
-  check.Require(tp > 0, "parallel.tp", "a positive number", tp);
-  if (pp <= 0 || tp <= 0) return;
+  if (pp <= 0 || tp <= 0) return;  // said already
   int64_t ranks;
   if (__builtin_mul_overflow(pp, tp, &ranks) || world_size % ranks != 0) {
     check.Fail("parallel", StrCat("pp ", pp, " * tp ", tp, " does not divide the number of ranks, ", world_size));
@@ -226,8 +252,10 @@ Status RefuseUnbuilt(const RunConfig& c, const ConfigReport& report) {
   refuse(c.parallel.pp != 1, "parallel.pp", "1");
   refuse(c.parallel.tp != 1, "parallel.tp", "1");
   refuse(c.zero_optimization.stage != 0, "zero_optimization.stage", "0");
-  refuse(c.zero_optimization.offload_optimizer.device != OffloadDevice::kNone,
+  refuse(c.zero_optimization.offload_optimizer.device == OffloadDevice::kCpu,
          "zero_optimization.offload_optimizer.device", "none");
+  refuse(c.zero_optimization.offload_optimizer.device == OffloadDevice::kNvme,
+         "zero_optimization.offload_optimizer.device", "cpu or none");
   refuse(c.zero_optimization.offload_param.device != OffloadDevice::kNone, "zero_optimization.offload_param.device",
          "none");
   refuse(c.precision == Precision::kFp16 || c.precision == Precision::kFp8,

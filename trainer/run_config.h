@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "core/config_reader.h"
 #include "core/fields.h"
@@ -15,13 +16,13 @@
 #include "model/recompute.h"
 #include "optim/lr_schedule.h"
 #include "optim/optimizer_config.h"
+#include "parallel/schedule.h"
 #include "trainer/model_section.h"
 
 namespace weft {
 
 enum class DeviceChoice { kAuto, kCpu, kCuda };
 enum class Precision { kF32, kBf16, kFp16, kFp8 };  // what forward and backward compute in; masters are f32
-enum class PipelineScheduleType { kGPipe, k1F1B };
 enum class OffloadDevice { kNone, kCpu, kNvme };
 
 struct DataSection {
@@ -33,7 +34,9 @@ struct DataSection {
 struct ParallelSection {
   int64_t pp = 1;  // pipeline stages
   int64_t tp = 1;  // ranks that share every matrix; dp is the number of ranks divided by pp * tp
-  PipelineScheduleType schedule = PipelineScheduleType::k1F1B;
+  ScheduleType schedule = ScheduleType::k1F1B;
+  int64_t interleave = 1;                 // virtual stages a rank; more than 1 with schedule: interleaved alone
+  std::vector<int64_t> blocks_per_stage;  // one number a virtual stage; empty: as even as possible
   void VisitFields(FieldVisitor& v);
 };
 
@@ -44,6 +47,8 @@ struct OffloadSection {
 
 struct ZeroSection {
   int64_t stage = 0;  // 0: nothing is sharded; 1: optimizer states; 2: and gradients; 3: and weights
+  Reshard reshard = Reshard::kPerMicroBatch;  // stage 3: how long gathered weights stay
+  int64_t prefetch = 1;                       // groups whose weights are gathered ahead of their use
   OffloadSection offload_optimizer;
   OffloadSection offload_param;
   std::optional<bool> cpu_offload;        // DeepSpeed's old spelling of offload_optimizer.device: cpu

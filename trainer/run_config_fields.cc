@@ -61,7 +61,11 @@ void DataSection::VisitFields(FieldVisitor& v) {
 void ParallelSection::VisitFields(FieldVisitor& v) {
   v.Field("pp", pp, "pipeline stages");
   v.Field("tp", tp, "ranks that share each matrix; data parallel is the number of ranks divided by pp * tp");
-  v.Choice("schedule", schedule, {"gpipe", "1f1b"}, "order of forwards and backwards in the pipeline");
+  v.Choice("schedule", schedule, {"gpipe", "1f1b", "interleaved", "zero_bubble"},
+           "order of forwards and backwards in the pipeline; `weft inspect schedule` draws it");
+  v.Field("interleave", interleave, "virtual stages a rank with schedule: interleaved");
+  v.Field("blocks_per_stage", blocks_per_stage,
+          "blocks of each (virtual) stage in order, 0 allowed: the first also has the embedding, the last the head");
 }
 
 void OffloadSection::VisitFields(FieldVisitor& v) {
@@ -76,6 +80,9 @@ void OffloadSection::VisitFields(FieldVisitor& v) {
 
 void ZeroSection::VisitFields(FieldVisitor& v) {
   v.Field("stage", stage, "0: nothing is sharded; 1: optimizer states; 2: and gradients; 3: and weights");
+  v.Choice("reshard", reshard, {"per_use", "per_micro_batch", "per_step"},
+           "stage 3: when gathered weights are let go; later costs memory, earlier costs gathers");
+  v.Field("prefetch", prefetch, "groups (a block, the head) whose weights are gathered ahead of their use");
   v.Section("offload_optimizer", offload_optimizer, "optimizer states outside the GPU");
   v.Section("offload_param", offload_param, "weights outside the GPU");
   v.Field("cpu_offload", cpu_offload, "old spelling of offload_optimizer.device: cpu");

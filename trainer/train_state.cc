@@ -1,6 +1,8 @@
 // Saving and loading of a run's tensors (see train_state.h).
 #include "trainer/train_state.h"
 
+#include <cstring>
+
 #include "checkpoint/hugging_face.h"
 #include "checkpoint/param_pieces.h"
 
@@ -22,6 +24,7 @@ class HostImages {
   TensorView ImageOf(TensorView tensor) {
     if (!tensor.device().is_cuda()) return tensor;
     images_.push_back({tensor, Tensor(tensor.shape(), tensor.dtype())});
+    std::memset(images_.back().host.data<float>(), 0, tensor.num_bytes());  // the padding of shards, which no file holds
     return images_.back().host;
   }
   void Download() {
@@ -46,6 +49,18 @@ void Append(std::vector<TensorPiece> from, std::vector<TensorPiece>* to) {
   for (TensorPiece& piece : from) to->push_back(std::move(piece));
 }
 
+// Names every tensor that the parameter is made of without wanting any of it: a rank holds parts of some tensors, and the
+// import checks the names of all.
+std::vector<TensorPiece> EmptyPiecesOf(const ParamSpec& spec) {
+  std::vector<TensorPiece> pieces;
+  for (const ForeignPiece& foreign : spec.foreign) {
+    Shape shape = spec.shape;
+    shape.set(0, foreign.row_end - foreign.row_begin);
+    pieces.push_back({.name = foreign.name, .global_shape = shape});
+  }
+  return pieces;
+}
+
 }  // namespace
 
 Status SaveTrainState(Stream& stream, const ParamStore& params, const std::string& run_folder,
@@ -53,9 +68,9 @@ Status SaveTrainState(Stream& stream, const ParamStore& params, const std::strin
   HostImages images(stream);
   std::vector<TensorPiece> pieces;
   for (int id = 0; id < params.num_params(); ++id) {
-    if (id % world.size() != world.rank()) continue;  // data parallel: every rank holds the same
+    if (!params.Votes(id)) continue;  // another rank that owns the same writes it
     for (const StateKind& kind : kStateKinds) {
-      Append(PiecesOf(params.specs()[static_cast<size_t>(id)], params.SlabsOf(id),
+      Append(PiecesOf(params.spec(id), params.SlabsOf(id),
                       images.ImageOf((params.*kind.view)(id)), kind.prefix),
              &pieces);
     }
@@ -69,8 +84,9 @@ Status LoadTrainState(Stream& stream, ParamStore& params, const std::string& che
   HostImages images(stream);
   std::vector<TensorPiece> pieces;
   for (int id = 0; id < params.num_params(); ++id) {
+    if (!params.Holds(id)) continue;
     for (const StateKind& kind : kStateKinds) {
-      Append(PiecesOf(params.specs()[static_cast<size_t>(id)], params.SlabsOf(id),
+      Append(PiecesOf(params.spec(id), params.SlabsOf(id),
                       images.ImageOf((params.*kind.view)(id)), kind.prefix),
              &pieces);
     }
@@ -85,7 +101,10 @@ Status LoadWeights(Stream& stream, ParamStore& params, const std::string& model_
   HostImages images(stream);
   std::vector<TensorPiece> pieces;
   for (int id = 0; id < params.num_params(); ++id) {
-    Append(PiecesOf(params.specs()[static_cast<size_t>(id)], params.SlabsOf(id), images.ImageOf(params.Master(id))), &pieces);
+    if (params.Holds(id)) {
+      Append(PiecesOf(params.spec(id), params.SlabsOf(id), images.ImageOf(params.Master(id))), &pieces);
+    }
+    Append(EmptyPiecesOf(params.spec(id)), &pieces);
   }
   WEFT_RETURN_IF_ERROR(LoadHuggingFacePieces(model_folder, pieces));
   images.Upload();

@@ -8,8 +8,7 @@
 
 namespace weft {
 
-// Writes masters and both moments. Parameters that several data-parallel ranks hold are written by one of them, in
-// turn, so that the ranks share the work. Collective.
+// Writes masters and both moments: each rank what it owns and votes for, so that every box is written once. Collective.
 Status SaveTrainState(Stream& stream, const ParamStore& params, const std::string& run_folder,
                       const CheckpointInfo& info, Communicator& world);
 

@@ -12,6 +12,7 @@
 #include "core/cuda_device.h"
 #include "core/file.h"
 #include "core/log.h"
+#include "parallel/plan_peaks.h"
 #include "trainer/loss_plot.h"
 #include "trainer/model_setup.h"
 #include "trainer/resume.h"
@@ -24,9 +25,16 @@ using Clock = std::chrono::steady_clock;
 
 double SecondsSince(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-StreamOptions ComputeStreamOptions(const TrainerPlace& place, ThreadPool* pool) {
-  return {.pool = pool, .asynchronous = place.asynchronous_streams,
-          .delay_seed = place.asynchronous_streams ? static_cast<uint64_t>(place.world.rank()) + 1 : 0};
+// Each rank's streams take their random delays from seeds of their own.
+std::unique_ptr<Stream> MakeStream(const TrainerPlace& place, ThreadPool* pool, int number) {
+  const auto seed = static_cast<uint64_t>(place.world.rank() * 3 + number + 1);
+  return Stream::Create(place.device, {.pool = pool, .asynchronous = place.asynchronous_streams,
+                                       .delay_seed = place.asynchronous_streams ? seed : 0});
+}
+
+MeshShape MeshOf(const RunConfig& config, int num_ranks) {
+  const int pp = static_cast<int>(config.parallel.pp), tp = static_cast<int>(config.parallel.tp);
+  return {.pp = pp, .dp = num_ranks / (pp * tp), .tp = tp};
 }
 
 }  // namespace
@@ -34,10 +42,12 @@ StreamOptions ComputeStreamOptions(const TrainerPlace& place, ThreadPool* pool) 
 Trainer::Trainer(const RunConfig& config, const TrainerPlace& place)
     : config_(config),
       place_(place),
-      mesh_{.dp = place.world.size()},
-      coord_(mesh_.CoordOf(place.world.rank())),
+      mesh_(MakeProcessMesh(MeshOf(config, place.world.size()), place.world,
+                            place.tensors == nullptr ? place.world : *place.tensors)),
       pool_(std::make_unique<ThreadPool>(place.num_threads)),
-      stream_(Stream::Create(place.device, ComputeStreamOptions(place, pool_.get()))),
+      stream_(MakeStream(place, pool_.get(), 0)),
+      comm_stream_(MakeStream(place, nullptr, 1)),
+      transfer_stream_(MakeStream(place, nullptr, 2)),
       host_stream_(Stream::Create(Device::Cpu())) {}
 
 StatusOr<std::unique_ptr<Trainer>> Trainer::Create(const RunConfig& config, const TrainerPlace& place) {
@@ -45,31 +55,59 @@ StatusOr<std::unique_ptr<Trainer>> Trainer::Create(const RunConfig& config, cons
   Status status = AgreeOnStatus(place.world, trainer->Build());
   if (status.ok()) status = AgreeOnStatus(place.world, trainer->StartWeights());
   if (!status.ok()) return status;
+  trainer->sync_->MarkUpdated();
   return trainer;
 }
 
 Status Trainer::Build() {
   WEFT_ASSIGN_OR_RETURN(store_, TokenStore::Open(config_.data.path));
   WEFT_ASSIGN_OR_RETURN(model_config_, ResolveModel(config_, *store_));
-  WEFT_RETURN_IF_ERROR(CheckFitsMemory(config_, model_config_, place_.device));
   const auto seed = static_cast<uint64_t>(config_.seed);
   WEFT_ASSIGN_OR_RETURN(loader_, Loader::Training(store_, config_.data.sequence_length, seed));
   WEFT_ASSIGN_OR_RETURN(validation_, Loader::Validation(store_, config_.data.sequence_length));
-  const DecoderParams params = MakeDecoderParams(model_config_);
-  const DType dtype = config_.precision == Precision::kBf16 ? DType::kBF16 : DType::kF32;
-  params_ = std::make_unique<ParamStore>(params.specs, mesh_, coord_, place_.device, ParamStore::Options{.compute_dtype = dtype});
+  WEFT_RETURN_IF_ERROR(BuildPlans());
+  return BuildModel();
+}
+
+// What each rank does in a step, and whether the model can be cut so.
+Status Trainer::BuildPlans() {
+  const ParallelSection& parallel = config_.parallel;
+  const ZeroSection& zero = config_.zero_optimization;
+  WEFT_ASSIGN_OR_RETURN(stages_, MakeStageLayout(static_cast<int>(model_config_.num_hidden_layers), mesh_.shape.pp,
+                                                 static_cast<int>(parallel.interleave), parallel.blocks_per_stage,
+                                                 model_config_.tie_word_embeddings));
+  const int micro_batches = static_cast<int>(*config_.gradient_accumulation_steps);
+  const ShardPolicy policy = {.zero_stage = mesh_.shape.dp > 1 ? static_cast<int>(zero.stage) : 0,
+                              .reshard = zero.reshard, .prefetch = static_cast<int>(zero.prefetch)};
+  std::vector<Plan> training = MakeTrainingPlans(stages_, parallel.schedule, micro_batches, policy);
+  const int64_t per_micro_batch = *config_.train_micro_batch_size_per_gpu * mesh_.shape.dp;
+  evaluation_micro_batches_ = std::clamp<int64_t>((validation_->num_sequences() + per_micro_batch - 1) / per_micro_batch, 1, micro_batches);
+  std::vector<Plan> evaluation = MakeEvaluationPlans(stages_, static_cast<int>(evaluation_micro_batches_), policy);
+  const auto stage = static_cast<size_t>(mesh_.coord.of(Axis::kPp));
+  plan_ = std::move(training[stage]);
+  evaluation_plan_ = std::move(evaluation[stage]);
+  return absl::OkStatus();
+}
+
+Status Trainer::BuildModel() {
+  DecoderParams params = MakeDecoderParams(model_config_);
+  const Peaks peaks = Max(MeasurePeaks(plan_, stages_), MeasurePeaks(evaluation_plan_, stages_));
+  const ParamStore::Options options = {
+      .compute_dtype = config_.precision == Precision::kBf16 ? DType::kBF16 : DType::kF32,
+      .zero_stage = static_cast<int>(config_.zero_optimization.stage),
+      .offload_optimizer = config_.zero_optimization.offload_optimizer.device == OffloadDevice::kCpu};
+  WEFT_RETURN_IF_ERROR(CheckFitsMemory(config_, model_config_, ParamLayout(params.specs, mesh_.shape, mesh_.coord, options),
+                                       peaks.block_stashes, place_.device));
+  params_ = std::make_unique<ParamStore>(params.specs, mesh_.shape, mesh_.coord, place_.device, options);
+  sync_ = std::make_unique<ParamSync>(params_.get(), mesh_, stages_, std::vector<Plan>{plan_, evaluation_plan_},
+                                      stream_.get(), comm_stream_.get());
   decoder_ = std::make_unique<Decoder>(
       model_config_, params, params_.get(), stream_.get(),
-      Decoder::Options{.tokens_per_micro_batch = *config_.train_micro_batch_size_per_gpu * config_.data.sequence_length,
+      Decoder::Options{.tokens_per_micro_batch = tokens_per_micro_batch(),
                        .max_positions = config_.data.sequence_length,
                        .recompute = config_.recompute});
   optimizer_ = std::make_unique<Optimizer>(params_.get(), config_.optimizer.params, config_.gradient_clipping);
   device_batch_ = std::make_unique<DeviceBatch>(place_.device);
-  WEFT_ASSIGN_OR_RETURN(const StageLayout stages, MakeStageLayout(static_cast<int>(model_config_.num_hidden_layers), 1, 1, {},
-                                                                  model_config_.tie_word_embeddings));
-  const int num_micro_batches = static_cast<int>(*config_.gradient_accumulation_steps);
-  plan_ = MakeTrainingPlans(stages, ScheduleType::k1F1B, num_micro_batches, {})[0];
-  evaluation_plan_ = MakeEvaluationPlans(stages, 1, {})[0];
   return absl::OkStatus();
 }
 
@@ -115,7 +153,7 @@ Status Trainer::Run() {
     return absl::OkStatus();
   }
   LogInfo("training ", config_.output, " on ", DescribeDevice(), ": ", model_config_.model_type, " with ", NumParameters(model_config_),
-          " parameters, mesh ", mesh_.ToString(), ", ", *config_.train_batch_size, " sequences of ",
+          " parameters, mesh ", mesh_.shape.ToString(), ", ", *config_.train_batch_size, " sequences of ",
           config_.data.sequence_length, " tokens a step, ", loader_->num_sequences(), " sequences an epoch");
   WEFT_RETURN_IF_ERROR(RunToEnd());
   if (!is_writer()) return absl::OkStatus();
@@ -187,19 +225,19 @@ Status Trainer::FinishStep(StepMetrics* metrics, MetricsFile* file) {
 
 StatusOr<StepMetrics> Trainer::Step() {
   const Clock::time_point started = Clock::now();
-  StatusOr<std::vector<MicroBatch>> micro_batches = LoadMicroBatches();
-  int64_t my_tokens = 0;
-  if (micro_batches.ok()) {
-    for (const MicroBatch& micro_batch : *micro_batches) my_tokens += micro_batch.num_unmasked;
-  }
-  WEFT_ASSIGN_OR_RETURN(const int64_t tokens, AgreeOnTokens(micro_batches.status(), my_tokens));
-
   const int64_t step = steps_done_ + 1;
+  StatusOr<std::vector<MicroBatch>> micro_batches =
+      LoadMicroBatches(*loader_, steps_done_ * *config_.train_batch_size, *config_.gradient_accumulation_steps);
+  WEFT_ASSIGN_OR_RETURN(const int64_t tokens, AgreeOnTokens(micro_batches));
+  if (tokens == 0) return DataError(config_.data.path, ": no token of the global batch of step ", step, " carries loss");
+
   const double lr = LearningRate(config_.scheduler, config_.optimizer.params.lr, step);
+  params_->ZeroGrads(*stream_);
   decoder_->BeginTraining(device_batch_->Upload(*stream_, std::move(*micro_batches)), 1.0f / static_cast<float>(tokens));
-  RunPlan(plan_, *decoder_, *params_, place_.world, {.compute = *stream_, .reduce = *stream_});
-  optimizer_->Step(*stream_, lr, step);
-  place_.world.AllReduce(*stream_, decoder_->loss_sum());
+  RunPlanOn(plan_);
+  optimizer_->Step(*stream_, *mesh_.all, lr, step);
+  sync_->MarkUpdated();
+  mesh_.all->AllReduce(*stream_, decoder_->loss_sum());
   steps_done_ = step;
 
   StepMetrics metrics;
@@ -215,51 +253,48 @@ StatusOr<StepMetrics> Trainer::Step() {
   return metrics;
 }
 
-// Global batch b of G sequences is samples [b G, (b + 1) G); each rank takes a run of it, cut into micro-batches.
-StatusOr<std::vector<MicroBatch>> Trainer::LoadMicroBatches() {
-  const int64_t size = *config_.train_micro_batch_size_per_gpu, count = *config_.gradient_accumulation_steps;
-  const int64_t first = steps_done_ * *config_.train_batch_size + coord_.of(Axis::kDp) * count * size;
+void Trainer::RunPlanOn(const Plan& plan) {
+  RunPlan(plan, stages_, *decoder_, *sync_, mesh_, {.compute = *stream_, .transfer = *transfer_stream_});
+}
+
+// `count` micro-batches of this replica out of the run of samples that begins at `first` and that the replicas share.
+StatusOr<std::vector<MicroBatch>> Trainer::LoadMicroBatches(const Loader& loader, int64_t first, int64_t count) {
+  const int64_t size = *config_.train_micro_batch_size_per_gpu;
+  const int64_t mine = first + mesh_.coord.of(Axis::kDp) * count * size;
   std::vector<MicroBatch> micro_batches;
   for (int64_t i = 0; i < count; ++i) {
-    WEFT_ASSIGN_OR_RETURN(MicroBatch micro_batch, loader_->At(first + i * size, size));
+    WEFT_ASSIGN_OR_RETURN(MicroBatch micro_batch, loader.At(mine + i * size, size));
     micro_batches.push_back(std::move(micro_batch));
   }
   return micro_batches;
 }
 
-StatusOr<int64_t> Trainer::AgreeOnTokens(const Status& loaded, int64_t my_tokens) {
-  int64_t counts[2] = {my_tokens, loaded.ok() ? 0 : 1};  // unmasked tokens, failed ranks
-  place_.world.AllReduce(*host_stream_, TensorView(counts, {2}, DType::kI64, Device::Cpu()));
-  if (counts[1] > 0) return AgreeOnStatus(place_.world, loaded);
-  if (counts[0] == 0) {
-    return DataError(config_.data.path, ": no token of the global batch of step ", steps_done_ + 1, " carries loss");
+// Ranks of one replica load the same micro-batches; the first of them counts.
+StatusOr<int64_t> Trainer::AgreeOnTokens(const StatusOr<std::vector<MicroBatch>>& mine) {
+  int64_t counts[2] = {0, mine.ok() ? 0 : 1};  // unmasked tokens, failed ranks
+  if (mine.ok() && mesh_.coord.of(Axis::kPp) == 0 && mesh_.coord.of(Axis::kTp) == 0) {
+    for (const MicroBatch& micro_batch : *mine) counts[0] += micro_batch.num_unmasked;
   }
+  place_.world.AllReduce(*host_stream_, TensorView(counts, {2}, DType::kI64, Device::Cpu()));
+  if (counts[1] > 0) return AgreeOnStatus(place_.world, mine.status());
   return counts[0];
 }
 
 StatusOr<std::optional<double>> Trainer::Evaluate() {
-  if (validation_->num_sequences() == 0) return std::optional<double>();
-  const int64_t size = *config_.train_micro_batch_size_per_gpu, per_chunk = size * mesh_.dp;
-  int64_t chunks = (validation_->num_sequences() + per_chunk - 1) / per_chunk;
-  // A global batch is one micro-batch of every rank, as many times as gradients accumulate.
-  const int64_t chunks_per_batch = *config_.gradient_accumulation_steps;
-  if (config_.eval.batches > 0 && config_.eval.batches <= chunks / chunks_per_batch) {
-    chunks = config_.eval.batches * chunks_per_batch;
-  }
+  const int64_t sequences = validation_->num_sequences();
+  if (sequences == 0) return std::optional<double>();
+  const int64_t per_chunk = *config_.train_micro_batch_size_per_gpu * mesh_.shape.dp * evaluation_micro_batches_;
+  const int64_t limit = config_.eval.batches > 0 ? config_.eval.batches * *config_.train_batch_size : sequences;
   double loss = 0;
   int64_t tokens = 0;
-  for (int64_t i = 0; i < chunks; ++i) {
-    StatusOr<MicroBatch> loaded = validation_->At(i * per_chunk + coord_.of(Axis::kDp) * size, size);
-    int64_t counts[2] = {loaded.ok() ? loaded->num_unmasked : 0, loaded.ok() ? 0 : 1};
-    place_.world.AllReduce(*host_stream_, TensorView(counts, {2}, DType::kI64, Device::Cpu()));
-    if (counts[1] > 0) return AgreeOnStatus(place_.world, loaded.status());
-    std::vector<MicroBatch> batch;
-    batch.push_back(std::move(*loaded));
-    decoder_->BeginEvaluation(device_batch_->Upload(*stream_, std::move(batch)));
-    RunPlan(evaluation_plan_, *decoder_, *params_, place_.world, {.compute = *stream_, .reduce = *stream_});
-    place_.world.AllReduce(*stream_, decoder_->loss_sum());
+  for (int64_t first = 0; first < std::min(sequences, limit); first += per_chunk) {
+    StatusOr<std::vector<MicroBatch>> micro_batches = LoadMicroBatches(*validation_, first, evaluation_micro_batches_);
+    WEFT_ASSIGN_OR_RETURN(const int64_t unmasked, AgreeOnTokens(micro_batches));
+    decoder_->BeginEvaluation(device_batch_->Upload(*stream_, std::move(*micro_batches)));
+    RunPlanOn(evaluation_plan_);
+    mesh_.all->AllReduce(*stream_, decoder_->loss_sum());
     loss += ReadScalar(decoder_->loss_sum());
-    tokens += counts[0];
+    tokens += unmasked;
   }
   return std::optional<double>(loss / static_cast<double>(std::max<int64_t>(tokens, 1)));
 }
@@ -272,7 +307,7 @@ Status Trainer::Save() {
                                .tokenizer_json = store_->tokenizer_json(),
                                .tokenizer_config_json = store_->tokenizer_config_json(),
                                .data_digest = store_->digest(),
-                               .mesh = mesh_.ToString()};
+                               .mesh = mesh_.shape.ToString()};
   WEFT_RETURN_IF_ERROR(SaveTrainState(*stream_, *params_, config_.output, info, place_.world));
   last_saved_step_ = steps_done_;
   const Status pruned = is_writer() ? PruneCheckpoints(config_.output, config_.checkpoint.keep) : absl::OkStatus();

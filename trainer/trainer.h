@@ -8,7 +8,8 @@
 #include "data/loader.h"
 #include "model/decoder.h"
 #include "optim/optimizer.h"
-#include "parallel/communicator.h"
+#include "parallel/pipeline.h"
+#include "parallel/process_mesh.h"
 #include "trainer/device_batch.h"
 #include "trainer/metrics.h"
 #include "trainer/run_config.h"
@@ -17,7 +18,8 @@ namespace weft {
 
 // The machine a run is given.
 struct TrainerPlace {
-  Communicator& world;  // all ranks; CPU tensors
+  Communicator& world;  // all ranks; host memory
+  Communicator* tensors = nullptr;  // all ranks, in the same order; memory of `device`. nullptr: `world` reaches it
   Device device;
   int num_threads = 1;              // of this rank's CPU kernels
   bool asynchronous_streams = false;  // CPU: real queues with random delays (tests)
@@ -43,38 +45,46 @@ class Trainer {
  private:
   Trainer(const RunConfig& config, const TrainerPlace& place);
   Status Build();
+  Status BuildPlans();
+  Status BuildModel();
   Status StartWeights();
   Status Resume(const std::string& checkpoint);
   Status PrepareOutput();
   Status RunToEnd();
   Status Save();
   Status FinishStep(StepMetrics* metrics, MetricsFile* file);
-  StatusOr<std::vector<MicroBatch>> LoadMicroBatches();
-  // Adds the ranks' counts of unmasked tokens; an error of any rank becomes everybody's.
-  StatusOr<int64_t> AgreeOnTokens(const Status& loaded, int64_t my_tokens);
+  StatusOr<std::vector<MicroBatch>> LoadMicroBatches(const Loader& loader, int64_t first, int64_t count);
+  // Unmasked tokens of all replicas' micro-batches; an error of any rank becomes everybody's.
+  StatusOr<int64_t> AgreeOnTokens(const StatusOr<std::vector<MicroBatch>>& mine);
+  void RunPlanOn(const Plan& plan);
   std::string DescribeDevice() const;
   double ReadScalar(ConstTensorView scalar);
   double PeakMemoryBytes() const;
+  int64_t tokens_per_micro_batch() const { return *config_.train_micro_batch_size_per_gpu * config_.data.sequence_length; }
   bool is_writer() const { return place_.world.rank() == 0; }
 
   const RunConfig config_;
   TrainerPlace place_;
-  MeshShape mesh_;
-  Coord coord_;
+  ProcessMesh mesh_;
   std::unique_ptr<ThreadPool> pool_;
-  std::unique_ptr<Stream> stream_;
+  std::unique_ptr<Stream> stream_;       // all computation
+  std::unique_ptr<Stream> comm_stream_;      // gathers and reductions over the data-parallel ranks
+  std::unique_ptr<Stream> transfer_stream_;  // between pipeline stages
   std::unique_ptr<Stream> host_stream_;  // CPU, for collectives on counts
 
   std::shared_ptr<const TokenStore> store_;
   std::unique_ptr<Loader> loader_;
   std::unique_ptr<Loader> validation_;
   ModelConfig model_config_;
+  StageLayout stages_;
+  Plan plan_;             // of a training step, on this pipeline rank
+  int64_t evaluation_micro_batches_ = 1;  // a replica takes through one evaluation plan
+  Plan evaluation_plan_;
   std::unique_ptr<ParamStore> params_;
+  std::unique_ptr<ParamSync> sync_;
   std::unique_ptr<Decoder> decoder_;
   std::unique_ptr<Optimizer> optimizer_;
   std::unique_ptr<DeviceBatch> device_batch_;
-  Plan plan_;             // of a step
-  Plan evaluation_plan_;  // of one micro-batch
   int64_t steps_done_ = 0;
   int64_t last_saved_step_ = -1;
   std::string resumed_from_;  // the checkpoint; empty: none

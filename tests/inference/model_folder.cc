@@ -26,7 +26,7 @@ void WriteModelFolder(const std::string& folder, const ModelConfig& config, uint
   store.Initialize(*stream, seed);
   std::vector<TensorPiece> pieces;
   for (int id = 0; id < store.num_params(); ++id) {
-    const TensorView weight = store.MutableWeight(id);
+    const TensorView weight = store.OwnedWeight(id);
     // Larger than an initialisation: what comes next must depend on what came before.
     for (int64_t i = 0; i < weight.num_elements() && weight.shape().num_dims() == 2; ++i) weight.data<float>()[i] *= 8;
     for (const TensorPiece& piece : PiecesOf(store.specs()[static_cast<size_t>(id)], store.SlabsOf(id), weight)) {

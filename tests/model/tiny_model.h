@@ -67,6 +67,7 @@ struct TinyRig {
           DType dtype = DType::kF32, uint64_t delay_seed = 0, Device device = Device::Cpu())
       : config(config),
         params(MakeDecoderParams(config)),
+        stages(*MakeStageLayout(static_cast<int>(params.blocks.size()), 1, 1, {}, config.tie_word_embeddings)),
         stream(Stream::Create(device, {.asynchronous = delay_seed != 0, .delay_seed = delay_seed})),
         store(params.specs, MeshShape{}, Coord{}, device, {.compute_dtype = dtype}),
         decoder(config, params, &store, stream.get(),
@@ -78,18 +79,15 @@ struct TinyRig {
   double Train(const std::vector<MicroBatchView>& batches, int64_t unmasked) {
     store.ZeroGrads(*stream);
     decoder.BeginTraining(batches, 1.0f / static_cast<float>(unmasked));
-    RunPlan(MakeTrainingPlans(Stages(), ScheduleType::k1F1B, static_cast<int>(batches.size()), {})[0], decoder, store, *self,
-            {.compute = *stream, .reduce = *stream});
+    Run(MakeTrainingPlans(stages, ScheduleType::k1F1B, static_cast<int>(batches.size()), {})[0]);
     return ValuesOf(*stream, decoder.loss_sum())[0] / static_cast<double>(unmasked);
   }
   double Evaluate(const MicroBatchView& batch, int64_t unmasked) {
     decoder.BeginEvaluation({batch});
-    RunPlan(MakeEvaluationPlans(Stages(), 1, {})[0], decoder, store, *self, {.compute = *stream, .reduce = *stream});
+    Run(MakeEvaluationPlans(stages, 1, {})[0]);
     return ValuesOf(*stream, decoder.loss_sum())[0] / static_cast<double>(unmasked);
   }
-  StageLayout Stages() const {
-    return *MakeStageLayout(static_cast<int>(params.blocks.size()), 1, 1, {}, config.tie_word_embeddings);
-  }
+  void Run(const Plan& plan) { RunPlan(plan, stages, decoder, sync, mesh, {.compute = *stream, .transfer = *stream}); }
   std::vector<float> Gradients() {
     std::vector<float> all;
     for (int id = 0; id < store.num_params(); ++id) {
@@ -101,10 +99,13 @@ struct TinyRig {
 
   ModelConfig config;
   DecoderParams params;
+  StageLayout stages;
   std::unique_ptr<Stream> stream;
   ParamStore store;
   Decoder decoder;
   std::unique_ptr<Communicator> self = MakeSelfCommunicator();
+  ProcessMesh mesh = MakeProcessMesh({}, *self, *self);
+  ParamSync sync{&store, mesh, stages, {}, stream.get(), stream.get()};
 };
 
 }  // namespace weft
