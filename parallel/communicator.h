@@ -37,7 +37,8 @@ class Communicator {
   virtual void AllReduce(Stream& stream, TensorView data, ReduceOp op = ReduceOp::kSum) = 0;
   // part: [n] any dtype; whole: [size() * n], part r at r * n. `part` may be its own place in `whole`.
   virtual void AllGather(Stream& stream, ConstTensorView part, TensorView whole) = 0;
-  // whole: [size() * n] f32; part: [n], the sum of every rank's piece number rank(). May be its own place in `whole`.
+  // whole: [size() * n] f32 | bf16 | i64; part: [n], the sum of every rank's piece number rank(). May be its own place in
+  // `whole`. On the host bf16 is summed in f32 and rounded once; NCCL rounds where its algorithm does.
   virtual void ReduceScatter(Stream& stream, ConstTensorView whole, TensorView part) = 0;
   // data: [n] any dtype, from `root` to all.
   virtual void Broadcast(Stream& stream, TensorView data, int root) = 0;

@@ -1,7 +1,7 @@
 // Collectives over MPI between CPU ranks. The only file, besides launch/, that knows mpi.h.
 //
-// Calls run on the stream's thread (MPI is started with MPI_THREAD_MULTIPLE), so they keep stream order. Messages
-// longer than an int counts go in pieces.
+// Calls run on the stream's thread (MPI is started with MPI_THREAD_MULTIPLE), so they keep stream order. What is longer
+// than an int counts goes in pieces.
 #include "parallel/mpi_communicator.h"
 
 #include <mpi.h>
@@ -9,6 +9,9 @@
 #include <algorithm>
 #include <climits>
 #include <cstdlib>
+#include <cstring>
+
+#include "parallel/reduction.h"
 
 namespace weft {
 namespace {
@@ -29,23 +32,19 @@ std::string MpiErrorText(int code) {
 MPI_Datatype MpiType(DType dtype) {
   if (dtype == DType::kF32) return MPI_FLOAT;
   if (dtype == DType::kI64) return MPI_INT64_T;
-  WEFT_CHECK(false) << "reductions take f32 or i64, not " << DTypeName(dtype);
+  WEFT_CHECK(false) << "an all-reduce of " << DTypeName(dtype);
   return MPI_DATATYPE_NULL;
 }
 
-constexpr int64_t kMaxCount = int64_t{1} << 30;  // elements or bytes a call
-
-// Calls body(offset, count) over [0, n) in pieces that fit an int.
-template <typename Body>
-void InPieces(int64_t n, const Body& body) {
-  for (int64_t offset = 0; offset < n; offset += kMaxCount) {
-    body(offset, static_cast<int>(std::min(kMaxCount, n - offset)));
-  }
-}
+// Messages of reduce-scatters; those of Send and Receive have tag 0.
+constexpr int kReduceScatterTag = 1;
+// What a rank takes from each other rank at once in a reduce-scatter: bounds the memory for it.
+constexpr size_t kReducePieceBytes = size_t{4} << 20;
 
 class MpiCommunicator : public Communicator {
  public:
-  MpiCommunicator(MPI_Comm comm, const std::string& name) : Communicator(name), comm_(comm) {
+  MpiCommunicator(MPI_Comm comm, const std::string& name, int64_t max_message_bytes)
+      : Communicator(name), comm_(comm), max_message_bytes_(max_message_bytes) {
     MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN);
     WEFT_MPI_CALL(MPI_Comm_rank(comm_, &rank_));
     WEFT_MPI_CALL(MPI_Comm_size(comm_, &size_));
@@ -56,67 +55,61 @@ class MpiCommunicator : public Communicator {
   int size() const override { return size_; }
 
   void AllReduce(Stream& stream, TensorView data, ReduceOp op) override {
-    stream.Run([this, data, op] {
-      const MPI_Datatype type = MpiType(data.dtype());
-      auto* bytes = static_cast<std::byte*>(data.raw());
-      InPieces(data.num_elements(), [&](int64_t offset, int count) {
-        WEFT_MPI_CALL(MPI_Allreduce(MPI_IN_PLACE, bytes + static_cast<size_t>(offset) * DTypeSize(data.dtype()), count,
-                                    type, op == ReduceOp::kSum ? MPI_SUM : MPI_MAX, comm_));
+    const MPI_Datatype type = MpiType(data.dtype());
+    stream.Run([this, data, op, type] {
+      const size_t width = DTypeSize(data.dtype());
+      InPieces(data.num_bytes(), [&](size_t offset, int bytes) {
+        WEFT_MPI_CALL(MPI_Allreduce(MPI_IN_PLACE, BytesOf(data) + offset, bytes / static_cast<int>(width), type,
+                                    op == ReduceOp::kSum ? MPI_SUM : MPI_MAX, comm_));
       });
     });
   }
 
   void AllGather(Stream& stream, ConstTensorView part, TensorView whole) override {
     WEFT_CHECK_EQ(whole.num_bytes(), part.num_bytes() * static_cast<size_t>(size_));
-    WEFT_CHECK_LE(part.num_bytes(), static_cast<size_t>(INT_MAX)) << "an all-gather of over 2 GiB a rank";
     stream.Run([this, part, whole] {
-      auto* bytes = static_cast<std::byte*>(whole.raw());
-      const int count = static_cast<int>(part.num_bytes());
-      const bool in_place = part.raw() == bytes + part.num_bytes() * static_cast<size_t>(rank_);
-      WEFT_MPI_CALL(MPI_Allgather(in_place ? MPI_IN_PLACE : part.raw(), count, MPI_BYTE, bytes, count, MPI_BYTE, comm_));
+      std::byte* mine = BytesOf(whole) + part.num_bytes() * static_cast<size_t>(rank_);
+      if (part.num_bytes() > static_cast<size_t>(max_message_bytes_)) {
+        if (part.raw() != mine) std::memcpy(mine, part.raw(), part.num_bytes());
+        return GatherByBroadcasts(BytesOf(whole), part.num_bytes());
+      }
+      const int bytes = static_cast<int>(part.num_bytes());
+      const void* from = part.raw() == mine ? MPI_IN_PLACE : part.raw();
+      WEFT_MPI_CALL(MPI_Allgather(from, bytes, MPI_BYTE, whole.raw(), bytes, MPI_BYTE, comm_));
     });
   }
 
+  // The pieces go to their owners, who add them: MPI's own sums know no bf16, and a user-defined one would round after
+  // each addition, in an order that MPI chooses. It is the same traffic, and f32 gets the order of ranks as well.
   void ReduceScatter(Stream& stream, ConstTensorView whole, TensorView part) override {
     WEFT_CHECK_EQ(whole.num_elements(), part.num_elements() * size_);
-    WEFT_CHECK_LE(part.num_elements(), kMaxCount);
+    WEFT_CHECK(whole.dtype() == part.dtype()) << DTypeName(whole.dtype()) << " into " << DTypeName(part.dtype());
     stream.Run([this, whole, part] {
-      auto* mine = static_cast<const std::byte*>(whole.raw()) + part.num_bytes() * static_cast<size_t>(rank_);
-      const int count = static_cast<int>(part.num_elements());
-      if (part.raw() != mine) {
-        WEFT_MPI_CALL(MPI_Reduce_scatter_block(whole.raw(), part.raw(), count, MpiType(part.dtype()), MPI_SUM, comm_));
-        return;
-      }
-      // MPI's in-place form leaves the result at the start, so the sum goes aside first.
-      std::vector<std::byte> sum(part.num_bytes());
-      WEFT_MPI_CALL(MPI_Reduce_scatter_block(whole.raw(), sum.data(), count, MpiType(part.dtype()), MPI_SUM, comm_));
-      std::copy(sum.begin(), sum.end(), static_cast<std::byte*>(part.raw()));
+      InPieces(part.num_bytes(), [&](size_t offset, int bytes) { ReducePiece(whole, part, offset, bytes); },
+               kReducePieceBytes);
     });
   }
 
   void Broadcast(Stream& stream, TensorView data, int root) override {
-    stream.Run([this, data, root] {
-      auto* bytes = static_cast<std::byte*>(data.raw());
-      InPieces(static_cast<int64_t>(data.num_bytes()), [&](int64_t offset, int count) {
-        WEFT_MPI_CALL(MPI_Bcast(bytes + offset, count, MPI_BYTE, root, comm_));
-      });
-    });
+    stream.Run([this, data, root] { BroadcastBytes(BytesOf(data), data.num_bytes(), root); });
   }
 
   void Send(Stream& stream, ConstTensorView data, int to) override {
     stream.Run([this, data, to] {
-      auto* bytes = static_cast<const std::byte*>(data.raw());
-      InPieces(static_cast<int64_t>(data.num_bytes()), [&](int64_t offset, int count) {
-        WEFT_MPI_CALL(MPI_Send(bytes + offset, count, MPI_BYTE, to, 0, comm_));
+      InPieces(data.num_bytes(), [&](size_t offset, int bytes) {
+        WEFT_MPI_CALL(MPI_Send(BytesOf(data) + offset, bytes, MPI_BYTE, to, 0, comm_));
       });
     });
   }
 
   void Receive(Stream& stream, TensorView data, int from) override {
     stream.Run([this, data, from] {
-      auto* bytes = static_cast<std::byte*>(data.raw());
-      InPieces(static_cast<int64_t>(data.num_bytes()), [&](int64_t offset, int count) {
-        WEFT_MPI_CALL(MPI_Recv(bytes + offset, count, MPI_BYTE, from, 0, comm_, MPI_STATUS_IGNORE));
+      InPieces(data.num_bytes(), [&](size_t offset, int bytes) {
+        MPI_Status status;
+        WEFT_MPI_CALL(MPI_Recv(BytesOf(data) + offset, bytes, MPI_BYTE, from, 0, comm_, &status));
+        int received = 0;
+        WEFT_MPI_CALL(MPI_Get_count(&status, MPI_BYTE, &received));
+        WEFT_CHECK_EQ(received, bytes) << name() << ": rank " << from << " sent a shorter message than rank " << rank_ << " expects";
       });
     });
   }
@@ -125,7 +118,7 @@ class MpiCommunicator : public Communicator {
     MPI_Comm child;
     WEFT_MPI_CALL(MPI_Comm_split(comm_, color < 0 ? MPI_UNDEFINED : color, key, &child));
     if (color < 0) return nullptr;
-    return std::make_unique<MpiCommunicator>(child, name);
+    return std::make_unique<MpiCommunicator>(child, name, max_message_bytes_);
   }
 
   std::vector<std::string> AllGatherBytes(const std::string& mine) override {
@@ -144,9 +137,51 @@ class MpiCommunicator : public Communicator {
   }
 
  private:
+  static std::byte* BytesOf(TensorView data) { return static_cast<std::byte*>(data.raw()); }
+  static const std::byte* BytesOf(ConstTensorView data) { return static_cast<const std::byte*>(data.raw()); }
+
+  // Calls body(offset, bytes) over [0, total) in pieces that fit MPI's int counts, and `most`.
+  template <typename Body>
+  void InPieces(size_t total, const Body& body, size_t most = SIZE_MAX) const {
+    most = std::min(most, static_cast<size_t>(max_message_bytes_));
+    for (size_t offset = 0; offset < total; offset += most) body(offset, static_cast<int>(std::min(most, total - offset)));
+  }
+
+  void BroadcastBytes(std::byte* data, size_t total, int root) {
+    InPieces(total, [&](size_t offset, int bytes) { WEFT_MPI_CALL(MPI_Bcast(data + offset, bytes, MPI_BYTE, root, comm_)); });
+  }
+
+  // For parts beyond MPI's int counts (its displacements are ints as well). Each rank's part is in its place already.
+  void GatherByBroadcasts(std::byte* whole, size_t part_bytes) {
+    for (int root = 0; root < size_; ++root) BroadcastBytes(whole + part_bytes * static_cast<size_t>(root), part_bytes, root);
+  }
+
+  // part[offset, offset + bytes) := the sum over ranks of that place in piece rank_ of each rank's `whole`.
+  void ReducePiece(ConstTensorView whole, TensorView part, size_t offset, int bytes) {
+    const auto piece_of = [&](int r) { return BytesOf(whole) + part.num_bytes() * static_cast<size_t>(r) + offset; };
+    received_.resize(std::max(received_.size(), static_cast<size_t>(bytes) * static_cast<size_t>(size_)));
+    std::vector<MPI_Request> requests;
+    std::vector<const std::byte*> shares(static_cast<size_t>(size_));
+    for (int r = 0; r < size_; ++r) {
+      std::byte* into = received_.data() + static_cast<size_t>(bytes) * static_cast<size_t>(r);
+      shares[static_cast<size_t>(r)] = r == rank_ ? piece_of(r) : into;
+      if (r == rank_) continue;
+      WEFT_MPI_CALL(MPI_Irecv(into, bytes, MPI_BYTE, r, kReduceScatterTag, comm_, &requests.emplace_back()));
+    }
+    for (int step = 1; step < size_; ++step) {  // each rank starts with its neighbour, so that not all hit rank 0 first
+      const int r = (rank_ + step) % size_;
+      WEFT_MPI_CALL(MPI_Isend(piece_of(r), bytes, MPI_BYTE, r, kReduceScatterTag, comm_, &requests.emplace_back()));
+    }
+    WEFT_MPI_CALL(MPI_Waitall(static_cast<int>(requests.size()), requests.data(), MPI_STATUSES_IGNORE));
+    const int64_t num_elements = bytes / static_cast<int64_t>(DTypeSize(part.dtype()));
+    ReduceInRankOrder(shares, ReduceOp::kSum, part.dtype(), num_elements, BytesOf(part) + offset);
+  }
+
   MPI_Comm comm_;
+  const int64_t max_message_bytes_;
   int rank_ = 0;
   int size_ = 1;
+  std::vector<std::byte> received_;  // the other ranks' shares in a reduce-scatter; kept for the next one
 };
 
 // Open MPI's mpirun and PMIx- or PMI-based launchers (srun) all leave a mark in the environment.
@@ -167,6 +202,7 @@ MpiSession::MpiSession() : under_launcher_(StartedByLauncher()) {
   MPI_Comm host;
   WEFT_MPI_CALL(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &host));
   WEFT_MPI_CALL(MPI_Comm_size(host, &ranks_on_host_));
+  WEFT_MPI_CALL(MPI_Comm_rank(host, &rank_on_host_));
   MPI_Comm_free(&host);
 }
 
@@ -174,11 +210,11 @@ MpiSession::~MpiSession() {
   if (under_launcher_) MPI_Finalize();
 }
 
-std::unique_ptr<Communicator> MpiSession::World() {
+std::unique_ptr<Communicator> MpiSession::World(int64_t max_message_bytes) {
   if (!under_launcher_) return MakeSelfCommunicator();
   MPI_Comm world;
   WEFT_MPI_CALL(MPI_Comm_dup(MPI_COMM_WORLD, &world));
-  return std::make_unique<MpiCommunicator>(world, "world");
+  return std::make_unique<MpiCommunicator>(world, "world", max_message_bytes);
 }
 
 }  // namespace weft

@@ -1,6 +1,7 @@
 // MPI: the start of a job of several processes, and its communicator for CPU tensors.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 
 #include "parallel/communicator.h"
@@ -16,13 +17,16 @@ class MpiSession {
   MpiSession(const MpiSession&) = delete;
   MpiSession& operator=(const MpiSession&) = delete;
 
-  // All ranks of the job; the self communicator when there is no launcher.
-  std::unique_ptr<Communicator> World();
+  // All ranks of the job, called "world"; the self communicator when there is no launcher. MPI counts in ints, so longer
+  // messages go in pieces of `max_message_bytes` (a multiple of 8; tests give a small one).
+  std::unique_ptr<Communicator> World(int64_t max_message_bytes = int64_t{1} << 30);
   int ranks_on_host() const { return ranks_on_host_; }
+  int rank_on_host() const { return rank_on_host_; }
 
  private:
   bool under_launcher_ = false;
   int ranks_on_host_ = 1;
+  int rank_on_host_ = 0;
 };
 
 }  // namespace weft

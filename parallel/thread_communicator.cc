@@ -3,14 +3,17 @@
 // Reductions add in rank order, so results are the same bits on every run and every rank.
 #include "parallel/thread_communicator.h"
 
+#include <atomic>
 #include <condition_variable>
 #include <cstring>
 #include <deque>
 #include <map>
 #include <mutex>
+#include <string_view>
 #include <thread>
 
 #include "core/log.h"
+#include "parallel/reduction.h"
 
 namespace weft {
 namespace {
@@ -39,21 +42,45 @@ class Barrier {
   uint64_t round_ = 0;
 };
 
-// One direction between two ranks.
+// What a rank brings to a collective. All ranks must bring the same: with other sizes they would read out of bounds, with
+// other operations at the wrong time, and nobody would know.
+struct Call {
+  std::string_view operation;
+  DType dtype = DType::kF32;
+  int64_t num_elements = 0;
+  int root = -1;  // of a broadcast
+  bool operator==(const Call&) const = default;
+
+  std::string ToString() const {
+    const std::string from = root < 0 ? "" : StrCat(" from rank ", root);
+    return StrCat(operation, " of ", num_elements, " ", DTypeName(dtype), from);
+  }
+};
+
+// One direction between two ranks. A sender waits until its message has been taken, as MPI and NCCL do with long ones:
+// so a plan that only works with buffers in between hangs here too.
 struct Mailbox {
+  struct Message {
+    const std::byte* data;
+    int64_t num_elements;
+    DType dtype;
+  };
   std::mutex mutex;
   std::condition_variable changed;
-  std::deque<std::string> messages;
+  std::deque<Message> messages;
+  uint64_t num_sent = 0, num_taken = 0;
 };
 
 // What the ranks of one group share. Host-side calls have a barrier and slots of their own, so that they cannot meet
 // a collective that is still under way on an asynchronous stream.
 struct Group {
-  explicit Group(int size) : size(size), barrier(size), host_barrier(size), posted(size), bytes(size), split(size) {}
+  explicit Group(int size)
+      : size(size), barrier(size), host_barrier(size), calls(size), posted(size), bytes(size), split(size) {}
   const int size;
   Barrier barrier;
   Barrier host_barrier;
-  std::vector<std::byte*> posted;
+  std::vector<Call> calls;                // of the collective under way, by rank
+  std::vector<const std::byte*> posted;   // and each rank's data for it
   std::vector<std::string> bytes;
   struct SplitChoice {
     int color, key;
@@ -64,29 +91,12 @@ struct Group {
   std::map<std::pair<int, int>, Mailbox> mailboxes;  // (from, to)
 
   Mailbox& MailboxOf(int from, int to) {
+    WEFT_CHECK(from != to && to >= 0 && to < size && from >= 0 && from < size) << "a message from rank " << from
+                                                                              << " to rank " << to << " of " << size;
     std::lock_guard<std::mutex> lock(mutex);
     return mailboxes[{from, to}];
   }
 };
-
-template <typename T>
-void ReduceInto(const std::vector<std::byte*>& inputs, T* out, int64_t begin, int64_t end, ReduceOp op) {
-  for (int64_t i = begin; i < end; ++i) {
-    T value = reinterpret_cast<const T*>(inputs[0])[i];
-    for (size_t rank = 1; rank < inputs.size(); ++rank) {
-      const T other = reinterpret_cast<const T*>(inputs[rank])[i];
-      value = op == ReduceOp::kSum ? value + other : std::max(value, other);
-    }
-    out[i - begin] = value;
-  }
-}
-
-void ReduceRange(const std::vector<std::byte*>& inputs, DType dtype, void* out, int64_t begin, int64_t end,
-                 ReduceOp op) {
-  if (dtype == DType::kF32) return ReduceInto(inputs, static_cast<float*>(out), begin, end, op);
-  if (dtype == DType::kI64) return ReduceInto(inputs, static_cast<int64_t*>(out), begin, end, op);
-  WEFT_CHECK(false) << "reductions take f32 or i64, not " << DTypeName(dtype);
-}
 
 class ThreadCommunicator : public Communicator {
  public:
@@ -97,69 +107,78 @@ class ThreadCommunicator : public Communicator {
   int size() const override { return group_->size; }
 
   void AllReduce(Stream& stream, TensorView data, ReduceOp op) override {
+    WEFT_CHECK(data.dtype() == DType::kF32 || data.dtype() == DType::kI64) << "an all-reduce of " << DTypeName(data.dtype());
     stream.Run([this, data, op] {
-      Post(data.raw());
+      Enter({op == ReduceOp::kSum ? "all-reduce (sum)" : "all-reduce (max)", data.dtype(), data.num_elements()}, data.raw());
       // Each rank reduces its share aside; only when all have read may anyone write.
       const int64_t n = data.num_elements(), begin = n * rank_ / size(), end = n * (rank_ + 1) / size();
-      const size_t width = DTypeSize(data.dtype());
-      std::vector<std::byte> share(static_cast<size_t>(end - begin) * width);
-      ReduceRange(group_->posted, data.dtype(), share.data(), begin, end, op);
+      const size_t offset = static_cast<size_t>(begin) * DTypeSize(data.dtype());
+      std::vector<std::byte> share(static_cast<size_t>(end - begin) * DTypeSize(data.dtype()));
+      ReduceInRankOrder(PostedFrom(offset), op, data.dtype(), end - begin, share.data());
       group_->barrier.Arrive();
-      for (std::byte* to : group_->posted) std::memcpy(to + static_cast<size_t>(begin) * width, share.data(), share.size());
-      group_->barrier.Arrive();
+      for (const std::byte* to : group_->posted) std::memcpy(const_cast<std::byte*>(to) + offset, share.data(), share.size());
+      Leave();
     });
   }
 
   void AllGather(Stream& stream, ConstTensorView part, TensorView whole) override {
     WEFT_CHECK_EQ(whole.num_bytes(), part.num_bytes() * static_cast<size_t>(size()));
     stream.Run([this, part, whole] {
-      Post(const_cast<void*>(part.raw()));
+      Enter({"all-gather", part.dtype(), part.num_elements()}, part.raw());
       for (int r = 0; r < size(); ++r) {
         std::byte* to = static_cast<std::byte*>(whole.raw()) + part.num_bytes() * static_cast<size_t>(r);
         if (to != group_->posted[r]) std::memcpy(to, group_->posted[r], part.num_bytes());
       }
-      group_->barrier.Arrive();
+      Leave();
     });
   }
 
   void ReduceScatter(Stream& stream, ConstTensorView whole, TensorView part) override {
     WEFT_CHECK_EQ(whole.num_elements(), part.num_elements() * size());
+    WEFT_CHECK(whole.dtype() == part.dtype()) << DTypeName(whole.dtype()) << " into " << DTypeName(part.dtype());
     stream.Run([this, whole, part] {
-      Post(const_cast<void*>(whole.raw()));
-      const int64_t n = part.num_elements();
+      Enter({"reduce-scatter", part.dtype(), part.num_elements()}, whole.raw());
       std::vector<std::byte> sum(part.num_bytes());
-      ReduceRange(group_->posted, part.dtype(), sum.data(), n * rank_, n * (rank_ + 1), ReduceOp::kSum);
+      ReduceInRankOrder(PostedFrom(part.num_bytes() * static_cast<size_t>(rank_)), ReduceOp::kSum, part.dtype(),
+                        part.num_elements(), sum.data());
       group_->barrier.Arrive();
       std::memcpy(part.raw(), sum.data(), sum.size());
-      group_->barrier.Arrive();
+      Leave();
     });
   }
 
   void Broadcast(Stream& stream, TensorView data, int root) override {
     stream.Run([this, data, root] {
-      Post(data.raw());
+      Enter({"broadcast", data.dtype(), data.num_elements(), root}, data.raw());
       if (rank_ != root) std::memcpy(data.raw(), group_->posted[root], data.num_bytes());
-      group_->barrier.Arrive();
+      Leave();
     });
   }
 
   void Send(Stream& stream, ConstTensorView data, int to) override {
     Mailbox& box = group_->MailboxOf(rank_, to);
     stream.Run([&box, data] {
-      std::lock_guard<std::mutex> lock(box.mutex);
-      box.messages.emplace_back(static_cast<const char*>(data.raw()), data.num_bytes());
-      box.changed.notify_one();
+      std::unique_lock<std::mutex> lock(box.mutex);
+      box.messages.push_back({static_cast<const std::byte*>(data.raw()), data.num_elements(), data.dtype()});
+      const uint64_t number = ++box.num_sent;
+      box.changed.notify_all();
+      box.changed.wait(lock, [&box, number] { return box.num_taken >= number; });
     });
   }
 
   void Receive(Stream& stream, TensorView data, int from) override {
     Mailbox& box = group_->MailboxOf(from, rank_);
-    stream.Run([&box, data] {
+    stream.Run([this, &box, data, from] {
       std::unique_lock<std::mutex> lock(box.mutex);
       box.changed.wait(lock, [&box] { return !box.messages.empty(); });
-      WEFT_CHECK_EQ(box.messages.front().size(), data.num_bytes()) << "a message of another size";
-      std::memcpy(data.raw(), box.messages.front().data(), data.num_bytes());
+      const Mailbox::Message message = box.messages.front();
+      WEFT_CHECK(message.num_elements == data.num_elements() && message.dtype == data.dtype())
+          << name() << ": rank " << from << " sends " << message.num_elements << " " << DTypeName(message.dtype)
+          << ", rank " << rank_ << " receives " << data.num_elements() << " " << DTypeName(data.dtype());
+      std::memcpy(data.raw(), message.data, data.num_bytes());
       box.messages.pop_front();
+      ++box.num_taken;
+      box.changed.notify_all();
     });
   }
 
@@ -199,13 +218,34 @@ class ThreadCommunicator : public Communicator {
   }
 
  private:
-  void Post(void* data) {
-    group_->posted[rank_] = static_cast<std::byte*>(data);
+  // Shows the other ranks this rank's data, waits for theirs, and makes sure that all mean the same collective.
+  void Enter(const Call& call, const void* data) {
+    WEFT_CHECK(!is_inside_.exchange(true))
+        << name() << ": rank " << rank_ << " calls " << call.ToString() << " on one stream while another is inside "
+        << group_->calls[rank_].ToString() << ": let one stream wait for the other's event";
+    group_->calls[rank_] = call;
+    group_->posted[rank_] = static_cast<const std::byte*>(data);
     group_->barrier.Arrive();
+    for (int r = 0; r < size(); ++r) {
+      WEFT_CHECK(group_->calls[r] == call) << name() << ": rank " << rank_ << " calls " << call.ToString() << ", rank " << r
+                                           << " calls " << group_->calls[r].ToString();
+    }
+  }
+  // Nobody goes on while another rank still reads.
+  void Leave() {
+    group_->barrier.Arrive();
+    is_inside_ = false;
+  }
+  // Every rank's data from a byte offset on.
+  std::vector<const std::byte*> PostedFrom(size_t offset) const {
+    std::vector<const std::byte*> from = group_->posted;
+    for (const std::byte*& data : from) data += offset;
+    return from;
   }
 
   std::shared_ptr<Group> group_;
   const int rank_;
+  std::atomic<bool> is_inside_ = false;  // a collective of this rank is under way
 };
 
 }  // namespace

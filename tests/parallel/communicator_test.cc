@@ -1,14 +1,17 @@
-// Collectives between thread ranks against plain loops, on inline streams and on asynchronous ones with random delays.
+// Collectives against plain loops, on inline streams and on asynchronous ones with random delays: between thread ranks,
+// and between the processes of this job, which are one in a plain start and several under mpirun (ctest does both).
 // Values are small integers, so that sums are exact in f32.
 #include "parallel/communicator.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <atomic>
+#include <chrono>
 #include <cmath>
+#include <thread>
 
 #include "parallel/thread_communicator.h"
+#include "tests/parallel/job.h"
 
 namespace weft {
 namespace {
@@ -29,7 +32,7 @@ float SumAt(int num_ranks, int64_t i) {
 
 // How the streams of a test run their work.
 struct Mode {
-  int num_ranks;
+  int num_threads;  // 0: the processes of this job
   bool asynchronous;
 };
 
@@ -38,13 +41,15 @@ class Collectives : public ::testing::TestWithParam<Mode> {
   // body(communicator, stream) on every rank. The body waits for the stream before its buffers go.
   template <typename Body>
   void OnEveryRank(const Body& body) {
-    RunThreadRanks(GetParam().num_ranks, [&](Communicator& world) {
+    const auto run = [&](Communicator& world) {
       StreamOptions options;
       options.asynchronous = GetParam().asynchronous;
       options.delay_seed = static_cast<uint64_t>(world.rank()) + 1;
       const std::unique_ptr<Stream> stream = Stream::Create(Device::Cpu(), options);
       body(world, *stream);
-    });
+    };
+    if (GetParam().num_threads == 0) return run(JobWorld());
+    RunThreadRanks(GetParam().num_threads, run);
   }
 };
 
@@ -113,6 +118,27 @@ TEST_P(Collectives, ReduceScatterLeavesEachRankItsPart) {
   });
 }
 
+TEST_P(Collectives, ReduceScatterRoundsBf16Once) {
+  OnEveryRank([](Communicator& world, Stream& stream) {
+    // Rank 0 brings 1, the others an eighth of a unit in the last place of 1 each: rounded after each addition they would
+    // all be lost, and summed in f32 eight of them are not.
+    constexpr int64_t kSize = 5000;
+    constexpr float kLastPlace = 0x1p-7f;
+    Tensor whole({kSize * world.size()}, DType::kBF16), part({kSize}, DType::kBF16);
+    for (int64_t i = 0; i < whole.num_elements(); ++i) {
+      const float small = kLastPlace * static_cast<float>(1 + i % 7);
+      whole.data<bf16>()[i] = bf16(world.rank() == 0 ? 1.0f : small / 8);
+    }
+    world.ReduceScatter(stream, whole, part);
+    stream.Synchronize();
+    for (int64_t i = 0; i < kSize; ++i) {
+      const int64_t at = kSize * world.rank() + i;
+      const float sum = 1.0f + static_cast<float>(world.size() - 1) * kLastPlace * static_cast<float>(1 + at % 7) / 8;
+      EXPECT_EQ(static_cast<float>(part.data<bf16>()[i]), static_cast<float>(bf16(sum))) << at;
+    }
+  });
+}
+
 TEST_P(Collectives, BroadcastComesFromEveryRoot) {
   OnEveryRank([](Communicator& world, Stream& stream) {
     for (int root = 0; root < world.size(); ++root) {
@@ -132,9 +158,12 @@ TEST_P(Collectives, MessagesArriveInOrder) {
     for (int message = 0; message < 10; ++message) {
       sent.push_back(Vector(50 + message, world.rank() + message));
       received.emplace_back(Shape{50 + message}, DType::kF32);
-      world.Send(stream, sent.back(), next);
     }
-    for (Tensor& message : received) world.Receive(stream, message, previous);
+    const auto send = [&] { for (Tensor& message : sent) world.Send(stream, message, next); };
+    const auto receive = [&] { for (Tensor& message : received) world.Receive(stream, message, previous); };
+    if (world.rank() == 0) send();  // a Send may wait for its Receive, so somebody has to receive first
+    receive();
+    if (world.rank() != 0) send();
     stream.Synchronize();
     for (int message = 0; message < 10; ++message) {
       EXPECT_EQ(received[static_cast<size_t>(message)].data<float>()[49], ValueAt(previous + message, 49));
@@ -216,11 +245,13 @@ TEST_P(Collectives, BytesAreGatheredWhileAStreamIsBusy) {
 }
 
 TEST_P(Collectives, BarrierHoldsUntilAllHaveCome) {
-  std::atomic<int> come = 0;
-  OnEveryRank([&](Communicator& world, Stream&) {
-    ++come;
+  OnEveryRank([](Communicator& world, Stream&) {
+    const auto now = [] { return std::chrono::steady_clock::now().time_since_epoch().count(); };  // one clock a host
+    if (world.rank() == world.size() - 1) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    const int64_t came = now();
     world.Barrier();
-    EXPECT_EQ(come.load(), world.size());
+    const int64_t left = now();
+    for (const std::string& other : world.AllGatherBytes(StrCat(came))) EXPECT_GE(left, std::stoll(other));
   });
 }
 
@@ -237,11 +268,14 @@ TEST_P(Collectives, OneRanksErrorIsEveryRanksError) {
   });
 }
 
+std::string NameOf(const ::testing::TestParamInfo<Mode>& info) {
+  const std::string ranks = info.param.num_threads == 0 ? "Processes" : StrCat(info.param.num_threads, "Ranks");
+  return StrCat(ranks, info.param.asynchronous ? "WithDelays" : "Inline");
+}
+
 INSTANTIATE_TEST_SUITE_P(Threads, Collectives,
-                         ::testing::Values(Mode{1, false}, Mode{2, false}, Mode{3, true}, Mode{4, true}, Mode{8, true}),
-                         [](const auto& info) {
-                           return StrCat(info.param.num_ranks, "Ranks", info.param.asynchronous ? "WithDelays" : "Inline");
-                         });
+                         ::testing::Values(Mode{1, false}, Mode{2, false}, Mode{3, true}, Mode{4, true}, Mode{8, true}), NameOf);
+INSTANTIATE_TEST_SUITE_P(Job, Collectives, ::testing::Values(Mode{0, false}, Mode{0, true}), NameOf);
 
 TEST(SelfCommunicator, IsTheIdentity) {
   const std::unique_ptr<Communicator> self = MakeSelfCommunicator();
