@@ -63,7 +63,7 @@ void BM_AdamW(benchmark::State& state) {
   for (int64_t i = 0; i < n; ++i) v.data<float>()[i] = 1e-3f;
   grad_scale.data<float>()[0] = 1;
   AdamWArgs args{.param = param, .grad = grad, .m = m, .v = v, .weight = state.range(0) ? weight.view() : TensorView(),
-                 .grad_scale = grad_scale, .lr = 1e-4f, .weight_decay = 0.1f};
+                 .grad_scale = grad_scale, .lr = 1e-4, .weight_decay = 0.1};
   for (auto _ : state) {
     AdamW(*stream, args);
     ++args.step;

@@ -6,6 +6,7 @@
 
 #include "core/stream.h"
 #include "core/tensor.h"
+#include "kernels/adamw_constants.h"
 
 namespace weft {
 
@@ -16,15 +17,16 @@ struct AdamWArgs {
   TensorView v;                // [n] f32 second moment, in place
   TensorView weight;           // [n] bf16: the rounded copy that the model reads; empty when it reads the masters
   ConstTensorView grad_scale;  // [1] f32 on the same device: the clipping factor
-  float lr = 0;
-  float beta1 = 0.9f;
-  float beta2 = 0.999f;
-  float eps = 1e-8f;
-  float weight_decay = 0;
+  double lr = 0;
+  double beta1 = 0.9;
+  double beta2 = 0.999;
+  double eps = 1e-8;
+  double weight_decay = 0;
   int64_t step = 1;            // counts from 1
 };
 
 void Check(const AdamWArgs& args);
+AdamWConstants ConstantsOf(const AdamWArgs& args);
 void AdamW(Stream& stream, const AdamWArgs& args);
 
 namespace cpu {

@@ -36,11 +36,11 @@ void Optimizer::Step(Stream& stream, Communicator& all, double lr, int64_t step)
                    .v = store_->SecondMoment(id).Flat(),
                    .weight = separate_weights ? store_->OwnedWeight(id).Flat() : TensorView(),
                    .grad_scale = scale_,
-                   .lr = static_cast<float>(lr),
-                   .beta1 = static_cast<float>(params_.betas[0]),
-                   .beta2 = static_cast<float>(params_.betas[1]),
-                   .eps = static_cast<float>(params_.eps),
-                   .weight_decay = spec.weight_decay ? static_cast<float>(params_.weight_decay) : 0.0f,
+                   .lr = lr,
+                   .beta1 = params_.betas[0],
+                   .beta2 = params_.betas[1],
+                   .eps = params_.eps,
+                   .weight_decay = spec.weight_decay ? params_.weight_decay : 0.0,
                    .step = step});
   }
 }

@@ -8,24 +8,14 @@
 
 #include <cstdint>
 
+#include "kernels/adamw_constants.h"
+
 namespace weft::cpu {
 
 // The sum of e^(x - max) over a row, and the max.
 struct SumExp {
   float max;
   double sum;
-};
-
-// Constants of one AdamW step, as in adamw.h; each is rounded to f32 once.
-struct AdamWConstants {
-  float grad_scale;
-  float decay;                // 1 - lr * weight_decay
-  float one_minus_beta1;
-  float beta2;
-  float one_minus_beta2;
-  float step_size;            // lr / (1 - beta1^step)
-  float sqrt_bias_correction2;  // sqrt(1 - beta2^step)
-  float eps;
 };
 
 template <typename T>
@@ -56,8 +46,8 @@ struct Loops {
   FloatLoops<uint16_t> bf16;
   void (*scale)(float factor, int64_t n, float* y);
   double (*sum_squares)(const float* x, int64_t n);
-  void (*adamw)(const AdamWConstants& constants, int64_t n, const float* grad, float* param, float* m, float* v,
-                uint16_t* weight);  // weight may be null
+  void (*adamw)(const AdamWConstants& constants, float grad_scale, int64_t n, const float* grad, float* param, float* m,
+                float* v, uint16_t* weight);  // weight may be null
 };
 
 const Loops& LoopsPortable();

@@ -175,11 +175,11 @@ double SumSquaresLoop(const float* x, int64_t n) {
 
 // --- AdamW ----------------------------------------------------------------------------------------------------------
 
-void AdamWLoop(const AdamWConstants& constants, int64_t n, const float* grad, float* param, float* m, float* v,
-               uint16_t* weight) {
+void AdamWLoop(const AdamWConstants& constants, float grad_scale, int64_t n, const float* grad, float* param, float* m,
+               float* v, uint16_t* weight) {
   const AdamWConstants c = constants;
   ForVectors(n, [=](int64_t i, auto lanes) {
-    const Vec g = Load(grad + i, lanes) * c.grad_scale;
+    const Vec g = Load(grad + i, lanes) * grad_scale;
     const Vec old_m = Load(m + i, lanes);
     const Vec new_m = old_m + (g - old_m) * c.one_minus_beta1;
     const Vec new_v = Load(v + i, lanes) * c.beta2 + g * g * c.one_minus_beta2;

@@ -1,8 +1,6 @@
 // AdamW: one pass over masters, gradient and moments, four elements a thread (one 16-byte access of each).
 #include "kernels/adamw.h"
 
-#include <cmath>
-
 #include "kernels/cuda/element.cuh"
 #include "kernels/cuda/launch.h"
 
@@ -16,15 +14,13 @@ struct Update {
   const float* grad;
   __nv_bfloat16* weight;    // or null
   const float* grad_scale;  // [1]
-  float decay;              // lr * weight_decay
-  float step_size;          // lr / (1 - beta1^step)
-  float root_correction;    // sqrt(1 - beta2^step)
-  float beta1, beta2, eps;
+  AdamWConstants constants;
 };
 
 template <int n>
 __global__ void AdamWKernel(Update u, int64_t begin, int64_t end) {
   const float grad_scale = *u.grad_scale;
+  const AdamWConstants& c = u.constants;
   const int64_t stride = int64_t{gridDim.x} * kThreads * n;
   for (int64_t i = begin + (int64_t{blockIdx.x} * kThreads + threadIdx.x) * n; i < end; i += stride) {
     float p[n], g[n], m[n], v[n];
@@ -35,10 +31,9 @@ __global__ void AdamWKernel(Update u, int64_t begin, int64_t end) {
 #pragma unroll
     for (int j = 0; j < n; ++j) {
       g[j] *= grad_scale;
-      p[j] -= u.decay * p[j];
-      m[j] += (1.0f - u.beta1) * (g[j] - m[j]);
-      v[j] = u.beta2 * v[j] + (1.0f - u.beta2) * g[j] * g[j];
-      p[j] -= u.step_size * m[j] / (sqrtf(v[j]) / u.root_correction + u.eps);
+      m[j] += c.one_minus_beta1 * (g[j] - m[j]);
+      v[j] = c.beta2 * v[j] + c.one_minus_beta2 * g[j] * g[j];
+      p[j] = c.decay * p[j] - c.step_size * m[j] / (sqrtf(v[j]) / c.sqrt_bias_correction2 + c.eps);
     }
     Store<n>(u.param + i, p);
     Store<n>(u.m + i, m);
@@ -52,7 +47,6 @@ __global__ void AdamWKernel(Update u, int64_t begin, int64_t end) {
 void AdamW(Stream& stream, const AdamWArgs& args) {
   const int64_t size = args.param.num_elements();
   if (size == 0) return;
-  const auto step = static_cast<double>(args.step);
   const Update update = {
       .param = args.param.data<float>(),
       .m = args.m.data<float>(),
@@ -60,12 +54,7 @@ void AdamW(Stream& stream, const AdamWArgs& args) {
       .grad = args.grad.data<float>(),
       .weight = static_cast<__nv_bfloat16*>(args.weight.raw()),
       .grad_scale = args.grad_scale.data<float>(),
-      .decay = args.lr * args.weight_decay,
-      .step_size = static_cast<float>(args.lr / (1.0 - std::pow(static_cast<double>(args.beta1), step))),
-      .root_correction = static_cast<float>(std::sqrt(1.0 - std::pow(static_cast<double>(args.beta2), step))),
-      .beta1 = args.beta1,
-      .beta2 = args.beta2,
-      .eps = args.eps,
+      .constants = ConstantsOf(args),
   };
   const cudaStream_t native = Native(stream);
   const bool aligned = CanVectorize(1, size, update.param, update.m, update.v, update.grad, update.weight);
