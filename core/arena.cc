@@ -6,7 +6,16 @@
 namespace weft {
 
 TensorView Arena::Allocate(std::string name, const Shape& shape, DType dtype) {
-  tensors_.emplace_back(shape, dtype, device_);
+  return Keep(std::move(name), Tensor(shape, dtype, device_));
+}
+
+TensorView Arena::AllocatePageLocked(std::string name, const Shape& shape, DType dtype, Device peer) {
+  WEFT_CHECK(!device_.is_cuda()) << "page-locked memory is the host's";
+  return Keep(std::move(name), Tensor::PageLocked(shape, dtype, peer));
+}
+
+TensorView Arena::Keep(std::string name, Tensor tensor) {
+  tensors_.push_back(std::move(tensor));
   pieces_.push_back({std::move(name), tensors_.back().num_bytes()});
   return tensors_.back().view();
 }

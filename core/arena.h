@@ -21,12 +21,16 @@ class Arena {
 
   // Memory that lives as long as the arena. Uninitialised.
   TensorView Allocate(std::string name, const Shape& shape, DType dtype);
+  // The same in host memory that copies to and from `peer` without stopping the host; for arenas on the CPU.
+  TensorView AllocatePageLocked(std::string name, const Shape& shape, DType dtype, Device peer);
 
   Device device() const { return device_; }
   const std::vector<Piece>& pieces() const { return pieces_; }
   size_t bytes() const;
 
  private:
+  TensorView Keep(std::string name, Tensor tensor);
+
   Device device_;
   std::vector<Piece> pieces_;
   std::vector<Tensor> tensors_;

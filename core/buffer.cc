@@ -21,9 +21,20 @@ Buffer::Buffer(Device device, size_t bytes) : device_(device), bytes_(bytes) {
   WEFT_CHECK(data_ != nullptr) << "could not allocate " << bytes << " bytes on " << device.ToString();
 }
 
+Buffer Buffer::PageLocked(Device peer, size_t bytes) {
+  if (!peer.is_cuda()) return Buffer(Device::Cpu(), bytes);
+  Buffer buffer;
+  buffer.bytes_ = bytes;
+  if (bytes > 0) buffer.data_ = cuda::AllocateHost(peer.index, bytes);
+  buffer.page_locked_ = bytes > 0;
+  return buffer;
+}
+
 Buffer::~Buffer() {
   if (data_ == nullptr) return;
-  if (device_.is_cuda()) {
+  if (page_locked_) {
+    cuda::FreeHost(data_);
+  } else if (device_.is_cuda()) {
     cuda::Free(device_.index, data_);
   } else {
     std::free(data_);

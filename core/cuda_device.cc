@@ -62,6 +62,16 @@ void Free(int device, void* data) {
   WEFT_CUDA_CALL(cudaFree(data));
 }
 
+// Portable: page-locked for every device of the process, not for the current one alone.
+void* AllocateHost(int device, size_t bytes) {
+  void* data = nullptr;
+  WEFT_CUDA_CALL(cudaSetDevice(device));
+  WEFT_CUDA_CALL(cudaHostAlloc(&data, bytes, cudaHostAllocPortable));
+  return data;
+}
+
+void FreeHost(void* data) { WEFT_CUDA_CALL(cudaFreeHost(data)); }
+
 StreamHandle CreateStream(int device) {
   cudaStream_t stream = nullptr;
   WEFT_CUDA_CALL(cudaSetDevice(device));

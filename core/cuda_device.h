@@ -21,6 +21,8 @@ size_t TotalBytes(int device);
 
 void* Allocate(int device, size_t bytes);
 void Free(int device, void* data);
+void* AllocateHost(int device, size_t bytes);  // page-locked memory of the host, aligned to a page
+void FreeHost(void* data);
 
 StreamHandle CreateStream(int device);
 void DestroyStream(StreamHandle stream);

@@ -17,6 +17,8 @@ size_t FreeBytes(int) { Absent(); }
 size_t TotalBytes(int) { Absent(); }
 void* Allocate(int, size_t) { Absent(); }
 void Free(int, void*) { Absent(); }
+void* AllocateHost(int, size_t) { Absent(); }
+void FreeHost(void*) { Absent(); }
 StreamHandle CreateStream(int) { Absent(); }
 void DestroyStream(StreamHandle) { Absent(); }
 void SynchronizeStream(StreamHandle) { Absent(); }

@@ -104,6 +104,14 @@ class Tensor {
       : buffer_(device, static_cast<size_t>(shape.num_elements()) * DTypeSize(dtype)),
         view_(buffer_.data(), shape, dtype, device) {}
 
+  // In host memory that copies to and from `peer` without stopping the host (core/buffer.h).
+  static Tensor PageLocked(const Shape& shape, DType dtype, Device peer) {
+    Tensor tensor;
+    tensor.buffer_ = Buffer::PageLocked(peer, static_cast<size_t>(shape.num_elements()) * DTypeSize(dtype));
+    tensor.view_ = TensorView(tensor.buffer_.data(), shape, dtype, Device::Cpu());
+    return tensor;
+  }
+
   Tensor(Tensor&&) = default;
   Tensor& operator=(Tensor&&) = default;
 

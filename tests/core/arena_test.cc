@@ -20,6 +20,14 @@ TEST(Arena, NamesItsPiecesInOrderAndAddsThemUp) {
   EXPECT_EQ(y.dtype(), DType::kBF16);
 }
 
+TEST(Arena, ListsPageLockedPiecesToo) {
+  Arena arena(Device::Cpu());
+  const TensorView x = arena.AllocatePageLocked("x", {3, 4}, DType::kF32, Device::Cpu());
+  EXPECT_EQ(x.device(), Device::Cpu());
+  ASSERT_EQ(arena.pieces().size(), 1u);
+  EXPECT_EQ(arena.bytes(), 48u);
+}
+
 TEST(Arena, PiecesStayWhereTheyAre) {
   Arena arena(Device::Cpu());
   const TensorView first = arena.Allocate("first", {16}, DType::kI32);

@@ -5,9 +5,19 @@
 
 #include <cstdint>
 #include <utility>
+#include <vector>
+
+#include "core/cuda_device.h"
+#include "core/stream.h"
 
 namespace weft {
 namespace {
+
+std::vector<Device> DevicesHere() {
+  std::vector<Device> devices = {Device::Cpu()};
+  if (cuda::DeviceCount() > 0) devices.push_back(Device::Cuda());
+  return devices;
+}
 
 TEST(Tensor, OwnsAlignedMemory) {
   Tensor tensor({3, 5}, DType::kBF16);
@@ -26,6 +36,24 @@ TEST(Tensor, MovesWithItsViews) {
   Tensor third;
   third = std::move(second);
   EXPECT_EQ(third.data<float>()[3], 7);
+}
+
+TEST(Tensor, PageLockedIsHostMemory) {
+  for (const Device peer : DevicesHere()) {
+    Tensor tensor = Tensor::PageLocked({1000}, DType::kF32, peer);
+    EXPECT_EQ(tensor.device(), Device::Cpu());
+    EXPECT_EQ(tensor.num_bytes(), 4000u);
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(tensor.view().raw()) % 64, 0u);
+    for (int i = 0; i < 1000; ++i) tensor.data<float>()[i] = static_cast<float>(i);
+    Tensor there({1000}, DType::kF32, peer), back = Tensor::PageLocked({1000}, DType::kF32, peer);
+    const auto stream = Stream::Create(peer);
+    stream->Copy(there, tensor);
+    stream->Copy(back, there);
+    stream->Synchronize();
+    const Tensor moved = std::move(back);
+    for (int i = 0; i < 1000; ++i) EXPECT_EQ(moved.data<float>()[i], static_cast<float>(i));
+    EXPECT_TRUE(Tensor::PageLocked({0}, DType::kF32, peer).view().empty());
+  }
 }
 
 TEST(Tensor, OfNoElementsIsNull) {
