@@ -16,6 +16,15 @@ void Check(const CrossEntropyStatsArgs& args) {
   WEFT_CHECK_GE(args.vocab_begin, 0);
 }
 
+void Check(const CrossEntropyCombineArgs& args) {
+  WEFT_CHECK_EQ(args.parts.shape().num_dims(), 3);
+  const Shape rows{args.parts.dim(2)};
+  const Device device = args.parts.device();
+  CheckArgument("parts", args.parts, DType::kF32, {args.parts.dim(0), 2, args.parts.dim(2)}, device);
+  CheckArgument("lse", args.lse, DType::kF32, rows, device);
+  CheckArgument("target_logit", args.target_logit, DType::kF32, rows, device);
+}
+
 void Check(const CrossEntropyLossArgs& args) {
   const Shape rows{args.lse.num_elements()};
   const Device device = args.lse.device();
@@ -42,6 +51,16 @@ void CrossEntropyStats(Stream& stream, const CrossEntropyStatsArgs& args) {
     WEFT_ON_CUDA(CrossEntropyStats(stream, args));
   } else {
     RunOnCpu(stream, args, cpu::CrossEntropyStats);
+  }
+}
+
+void CrossEntropyCombine(Stream& stream, const CrossEntropyCombineArgs& args) {
+  Check(args);
+  WEFT_CHECK(args.parts.device() == stream.device());
+  if (stream.device().is_cuda()) {
+    WEFT_ON_CUDA(CrossEntropyCombine(stream, args));
+  } else {
+    RunOnCpu(stream, args, cpu::CrossEntropyCombine);
   }
 }
 

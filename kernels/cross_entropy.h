@@ -1,6 +1,7 @@
 // Cross-entropy of a chunk of logits, in three steps so that a vocabulary cut over ranks can reduce in between
 // (Shoeybi et al., "Megatron-LM", 2019), and so that no tensor of [T, V] ever exists:
 //   1. stats: each row's log-sum-exp and its target's logit (over the local slice of the vocabulary);
+//      combine, where the vocabulary is cut: the slices' statistics, gathered, become those of the whole;
 //   2. loss:  loss_sum += sum over rows of weight * (lse - target_logit);
 //   3. grad:  logits := scale * weight * (softmax(logits) - onehot(target)), in place.
 // Rows of weight 0 add nothing and get zeros, whatever their target.
@@ -17,6 +18,12 @@ struct CrossEntropyStatsArgs {
   TensorView lse;           // [C] f32
   TensorView target_logit;  // [C] f32: 0 where the target is outside [vocab_begin, vocab_begin + V)
   int64_t vocab_begin = 0;
+};
+
+struct CrossEntropyCombineArgs {
+  ConstTensorView parts;    // [R, 2, C] f32: of each slice of the vocabulary, lse and target_logit
+  TensorView lse;           // [C] f32: over the whole vocabulary
+  TensorView target_logit;  // [C] f32
 };
 
 struct CrossEntropyLossArgs {
@@ -36,19 +43,23 @@ struct CrossEntropyGradArgs {
 };
 
 void Check(const CrossEntropyStatsArgs& args);
+void Check(const CrossEntropyCombineArgs& args);
 void Check(const CrossEntropyLossArgs& args);
 void Check(const CrossEntropyGradArgs& args);
 void CrossEntropyStats(Stream& stream, const CrossEntropyStatsArgs& args);
+void CrossEntropyCombine(Stream& stream, const CrossEntropyCombineArgs& args);
 void CrossEntropyLoss(Stream& stream, const CrossEntropyLossArgs& args);
 void CrossEntropyGrad(Stream& stream, const CrossEntropyGradArgs& args);
 
 namespace cpu {
 void CrossEntropyStats(ThreadPool& pool, const CrossEntropyStatsArgs& args);
+void CrossEntropyCombine(ThreadPool& pool, const CrossEntropyCombineArgs& args);
 void CrossEntropyLoss(ThreadPool& pool, const CrossEntropyLossArgs& args);
 void CrossEntropyGrad(ThreadPool& pool, const CrossEntropyGradArgs& args);
 }  // namespace cpu
 namespace cuda {
 void CrossEntropyStats(Stream& stream, const CrossEntropyStatsArgs& args);
+void CrossEntropyCombine(Stream& stream, const CrossEntropyCombineArgs& args);
 void CrossEntropyLoss(Stream& stream, const CrossEntropyLossArgs& args);
 void CrossEntropyGrad(Stream& stream, const CrossEntropyGradArgs& args);
 }  // namespace cuda

@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "kernels/cpu/host_loops.h"
 
@@ -56,6 +57,27 @@ void Grad(ThreadPool& pool, const CrossEntropyGradArgs& args) {
 
 void CrossEntropyStats(ThreadPool& pool, const CrossEntropyStatsArgs& args) {
   WithElementType(args.logits.dtype(), [&](auto t) { Stats<decltype(t)>(pool, args); });
+}
+
+void CrossEntropyCombine(ThreadPool&, const CrossEntropyCombineArgs& args) {
+  const int64_t slices = args.parts.dim(0), rows = args.parts.dim(2);
+  const float* parts = Elements<float>(args.parts);
+  float* lse = Elements<float>(args.lse);
+  float* target_logit = Elements<float>(args.target_logit);
+  for (int64_t row = 0; row < rows; ++row) {
+    double max = -std::numeric_limits<double>::infinity(), sum = 0;
+    float target = 0;  // of all slices but one it is 0
+    for (int64_t slice = 0; slice < slices; ++slice) {
+      const double part = static_cast<double>(parts[2 * slice * rows + row]);
+      if (std::isnan(part) || part > max) max = part;
+      target += parts[(2 * slice + 1) * rows + row];
+    }
+    for (int64_t slice = 0; slice < slices; ++slice) {
+      sum += std::exp(static_cast<double>(parts[2 * slice * rows + row]) - max);
+    }
+    lse[row] = static_cast<float>(std::isinf(max) ? max : max + std::log(sum));
+    target_logit[row] = target;
+  }
 }
 
 void CrossEntropyLoss(ThreadPool&, const CrossEntropyLossArgs& args) {

@@ -59,6 +59,21 @@ __global__ void StatsKernel(const T* logits, const int32_t* targets, float* lse,
   target_logit[blockIdx.x] = target >= 0 && target < v ? ToFloat(row[target]) : 0.0f;
 }
 
+// A thread a row; slices are few.
+__global__ void CombineKernel(const float* parts, float* lse, float* target_logit, int64_t slices, int64_t rows) {
+  const int64_t row = int64_t{blockIdx.x} * kThreads + threadIdx.x;
+  if (row >= rows) return;
+  float max = -INFINITY, target = 0;
+  for (int64_t slice = 0; slice < slices; ++slice) {
+    max = LargerOrNaN(parts[2 * slice * rows + row], max);
+    target += parts[(2 * slice + 1) * rows + row];
+  }
+  float sum = 0;
+  for (int64_t slice = 0; slice < slices; ++slice) sum += expf(parts[2 * slice * rows + row] - max);
+  lse[row] = isinf(max) ? max : max + logf(sum);
+  target_logit[row] = target;
+}
+
 // One block, so that the order of the sum is fixed.
 __global__ void LossKernel(const float* lse, const float* target_logit, const float* weights, float* loss_sum,
                            int64_t rows) {
@@ -103,6 +118,14 @@ void CrossEntropyStats(Stream& stream, const CrossEntropyStatsArgs& args) {
                                                                args.lse.data<float>(),
                                                                args.target_logit.data<float>(), v, args.vocab_begin);
   });
+  WEFT_CUDA_CHECK_LAUNCH();
+}
+
+void CrossEntropyCombine(Stream& stream, const CrossEntropyCombineArgs& args) {
+  const int64_t slices = args.parts.dim(0), rows = args.parts.dim(2);
+  if (rows == 0) return;
+  CombineKernel<<<static_cast<unsigned>(CeilDiv(rows, kThreads)), kThreads, 0, Native(stream)>>>(
+      args.parts.data<float>(), args.lse.data<float>(), args.target_logit.data<float>(), slices, rows);
   WEFT_CUDA_CHECK_LAUNCH();
 }
 

@@ -132,49 +132,76 @@ TEST(CrossEntropy, NaNReachesTheLogSumExpAndMinusInfinityDoesNot) {
   });
 }
 
-// Two halves of the vocabulary, reduced in between as two ranks would, give the whole's numbers.
+// Slices of the vocabulary, combined in between as ranks would, give the whole's numbers.
+void ExpectSlicesMakeTheWhole(OpRun& run, int64_t num_slices, int64_t rows, int64_t slice_vocab) {
+  const int64_t vocab = num_slices * slice_vocab;
+  const Values logits = run.Normal({rows, vocab}, DType::kF32, 2), targets = run.Integers({rows}, 0, vocab);
+  const ConstTensorView target_view = run.Input(targets);
+  std::vector<Values> slices;
+  Values parts{{num_slices, 2, rows}, DType::kF32, {}};
+  for (int64_t slice = 0; slice < num_slices; ++slice) {
+    Values part{{rows, slice_vocab}, DType::kF32, {}};
+    for (int64_t i = 0; i < rows * slice_vocab; ++i) {
+      part.data.push_back(logits.data[static_cast<size_t>(i / slice_vocab * vocab + slice * slice_vocab + i % slice_vocab)]);
+    }
+    const TensorView stats = run.Output({2, rows}, DType::kF32);
+    CrossEntropyStats(run.stream(), {.logits = run.Input(part), .targets = target_view,
+                                     .lse = stats.Rows(0, 1).Flat(), .target_logit = stats.Rows(1, 2).Flat(),
+                                     .vocab_begin = slice * slice_vocab});
+    const std::vector<double> found = run.Read(stats).data;
+    parts.data.insert(parts.data.end(), found.begin(), found.end());
+    slices.push_back(part);
+  }
+  const TensorView lse = run.Output({rows}, DType::kF32), target_logit = run.Output({rows}, DType::kF32);
+  CrossEntropyCombine(run.stream(), {.parts = run.Input(parts), .lse = lse, .target_logit = target_logit});
+  const std::vector<double> whole = LogSumExp(logits.data, static_cast<size_t>(vocab));
+  run.Expect("lse", lse, Tolerance(DType::kF32), [&] { return whole; });
+  run.Expect("target_logit", target_logit, 0, [&] {
+    std::vector<double> picked;
+    for (double target : targets.data) {
+      picked.push_back(logits.data[picked.size() * static_cast<size_t>(vocab) + static_cast<size_t>(target)]);
+    }
+    return picked;
+  });
+  const int64_t begin = (num_slices - 1) * slice_vocab;
+  const TensorView last = run.InOut(slices.back());
+  CrossEntropyGrad(run.stream(), {.logits = last, .targets = target_view,
+                                  .weights = run.Input({{rows}, DType::kF32, std::vector<double>(static_cast<size_t>(rows), 1)}),
+                                  .lse = lse, .vocab_begin = begin});
+  run.Expect("the last slice's gradient", last, 2e-6, [&] {
+    std::vector<double> gradient;
+    for (size_t i = 0; i < slices.back().data.size(); ++i) {
+      const size_t row = i / static_cast<size_t>(slice_vocab);
+      const double column = static_cast<double>(i % static_cast<size_t>(slice_vocab)) + static_cast<double>(begin);
+      gradient.push_back(std::exp(slices.back().data[i] - whole[row]) - (targets.data[row] == column ? 1 : 0));
+    }
+    return gradient;
+  });
+}
+
 TEST(CrossEntropy, SlicesOfTheVocabularyMakeTheWhole) {
+  for (const int64_t num_slices : {1, 2, 3, 8}) {
+    for (const Shape& shape : std::vector<Shape>{{1, 3}, {5, 17}, {300, 4}}) {
+      RunOnTargets(StrCat(num_slices, " of ", shape.ToString()),
+                   [&](OpRun& run) { ExpectSlicesMakeTheWhole(run, num_slices, shape[0], shape[1]); });
+    }
+  }
+}
+
+TEST(CrossEntropy, CombiningKeepsNaNAndInfinity) {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
   RunOnTargets("f32", [&](OpRun& run) {
-    const int64_t vocab = 34, half = 17;
-    const Values logits = run.Normal({5, vocab}, DType::kF32, 2), targets = run.Integers({5}, 0, vocab);
-    const ConstTensorView target_view = run.Input(targets);
-    std::vector<double> sum_exp(5, 0), picked(5, 0);
-    std::vector<Values> halves;
-    for (int64_t begin : {int64_t{0}, half}) {
-      Values part{{5, half}, DType::kF32, {}};
-      for (int64_t i = 0; i < 5 * half; ++i) {
-        part.data.push_back(logits.data[static_cast<size_t>(i / half * vocab + begin + i % half)]);
-      }
-      const TensorView lse = run.Output({5}, DType::kF32), target_logit = run.Output({5}, DType::kF32);
-      CrossEntropyStats(run.stream(), {.logits = run.Input(part), .targets = target_view, .lse = lse,
-                                       .target_logit = target_logit, .vocab_begin = begin});
-      const Values part_lse = run.Read(lse), part_target = run.Read(target_logit);
-      for (size_t row = 0; row < 5; ++row) {
-        sum_exp[row] += std::exp(part_lse.data[row]);
-        picked[row] += part_target.data[row];
-      }
-      halves.push_back(part);
-    }
-    const std::vector<double> whole = LogSumExp(logits.data, static_cast<size_t>(vocab));
-    Values lse{{5}, DType::kF32, {}};
-    for (size_t row = 0; row < 5; ++row) {
-      lse.data.push_back(std::log(sum_exp[row]));
-      EXPECT_NEAR(lse.data[row], whole[row], 1e-6);
-      EXPECT_EQ(picked[row], logits.data[row * static_cast<size_t>(vocab) + static_cast<size_t>(targets.data[row])]);
-    }
-    const TensorView second = run.InOut(halves[1]);
-    CrossEntropyGrad(run.stream(), {.logits = second, .targets = target_view,
-                                    .weights = run.Input({{5}, DType::kF32, {1, 1, 1, 1, 1}}), .lse = run.Input(lse),
-                                    .vocab_begin = half});
-    run.Expect("second half", second, 2e-6, [&] {
-      std::vector<double> gradient;
-      for (size_t i = 0; i < halves[1].data.size(); ++i) {
-        const size_t row = i / static_cast<size_t>(half);
-        const double column = static_cast<double>(i % static_cast<size_t>(half)) + static_cast<double>(half);
-        gradient.push_back(std::exp(halves[1].data[i] - whole[row]) - (targets.data[row] == column ? 1 : 0));
-      }
-      return gradient;
-    });
+    // Rows: NaN in either slice, one slice without any finite logit, both without.
+    const Values parts{{2, 2, 4}, DType::kF32, {nan, 1, -kInfinity, -kInfinity, 0, 0, 0, 0,  //
+                                                1, nan, 2.5, -kInfinity, 0, 0, 7, 0}};
+    const TensorView lse = run.Output({4}, DType::kF32), target_logit = run.Output({4}, DType::kF32);
+    CrossEntropyCombine(run.stream(), {.parts = run.Input(parts), .lse = lse, .target_logit = target_logit});
+    const std::vector<double> found = run.Read(lse).data;
+    EXPECT_TRUE(std::isnan(found[0]));
+    EXPECT_TRUE(std::isnan(found[1]));
+    EXPECT_EQ(found[2], 2.5);
+    EXPECT_EQ(found[3], -kInfinity);
+    EXPECT_EQ(run.Read(target_logit).data, (std::vector<double>{0, 0, 7, 0}));
   });
 }
 
