@@ -54,8 +54,9 @@ InferenceModel::InferenceModel(const ModelConfig& config, const Options& options
       arena_(Device::Cpu()),
       rope_(MakeRopeTable(*stream_, config, Capacity(config, options))) {
   const int64_t max_tokens = std::max(std::min(Capacity(config, options), options.chunk_tokens), options.num_slots);
-  stash_ = AllocateStash(arena_, "serving", config_, max_tokens, options.dtype);
-  head_ = AllocateHeadStash(arena_, config_, max_tokens, options.dtype);
+  const ActivationSizes sizes = {.num_tokens = max_tokens, .dtype = options.dtype};
+  stash_ = AllocateStash(arena_, "serving", config_, sizes);
+  head_ = AllocateHeadStash(arena_, config_, sizes);
   delta_ = arena_.Allocate("delta", {max_tokens, config_.hidden_size}, options.dtype);
   tokens_ = arena_.Allocate("tokens", {max_tokens}, DType::kI32);
   positions_ = arena_.Allocate("positions", {max_tokens}, DType::kI32);
@@ -132,7 +133,9 @@ BlockStash InferenceModel::StashRows(int64_t n) const {
 }
 
 void InferenceModel::Forward(int64_t n, bool sequence_begins) {
-  BlockStash stash = StashRows(n);
+  const BlockStash stash = StashRows(n);
+  const TensorParallel alone;
+  const BlockContext context = {*stream_, config_, rope_, alone};
   const TensorView delta = delta_.Rows(0, n);
   EmbeddingForward(*stream_, {.tokens = tokens_.Rows(0, n), .table = store_.Weight(params_.embedding), .y = stash.x});
   for (int layer = 0; layer < static_cast<int>(config_.num_hidden_layers); ++layer) {
@@ -143,8 +146,8 @@ void InferenceModel::Forward(int64_t n, bool sequence_begins) {
     const auto attend = [&](const QkvHeads& heads, const Heads& out, TensorView lse) {
       Attend(layer, n, sequence_begins, heads, out, lse);
     };
-    AttentionHalfForward(*stream_, config_, weights, rope_, input, attend, stash);
-    MlpHalfForward(*stream_, config_, weights, stash, delta);
+    AttentionHalfForward(context, weights, input, attend, stash);
+    MlpHalfForward(context, weights, stash, delta);
   }
   const HeadStash head = {.x = head_.x.Rows(0, n), .rstd = head_.rstd.Rows(0, n), .y = head_.y.Rows(0, n)};
   const HeadWeights weights = {store_.Weight(params_.final_norm), store_.Weight(params_.lm_head)};

@@ -6,38 +6,58 @@
 // A block passes on (x2, delta_out) without adding them: the addition happens in the next norm's pass over memory.
 // Training, evaluation and serving call the same forward; how attention is done (packed documents, or a KV cache) is
 // handed in.
+//
+// Under tensor parallelism a rank has its share of the heads and of the ffn, for all T tokens, and its share T/tp of the
+// tokens in the residual stream and the norms (model/tensor_parallel.h). H, K, W and F below are the rank's own.
 #pragma once
 
 #include "absl/functional/function_ref.h"
 #include "core/arena.h"
 #include "kernels/attention.h"
+#include "model/activation_sizes.h"
 #include "model/params.h"
 #include "model/recompute.h"
 #include "model/rope_table.h"
+#include "model/tensor_parallel.h"
 
 namespace weft {
 
-// Activations of one block for one micro-batch. T tokens, W = (H + 2K) Q; all in the compute dtype but rstd and lse.
+// What all blocks are computed with.
+struct BlockContext {
+  Stream& stream;
+  const ModelConfig& config;  // the rank's own share (LocalConfig)
+  const RopeTable& rope;
+  const TensorParallel& tp;
+};
+
+// Activations of one block for one micro-batch. W = (H + 2K) Q; all in the compute dtype but rstd and lse. y1 and y2 are
+// kept as the rank's tokens and gathered again for the weight gradients: two gathers more a block and micro-batch, for
+// activations that shrink with tp.
 struct BlockStash {
-  TensorView x;        // [T, D] residual stream at entry
-  TensorView rstd1;    // [T] f32
-  TensorView y1;       // [T, D]
+  TensorView x;        // [T/tp, D] residual stream at entry
+  TensorView rstd1;    // [T/tp] f32
+  TensorView y1;       // [T/tp, D]
   TensorView raw_qkv;  // [T, W] as projected; with q/k norms only (v is read from here), else empty
   TensorView q_rstd;   // [T, H] f32, with q/k norms only
   TensorView k_rstd;   // [T, K] f32, with q/k norms only
   TensorView qkv;      // [T, W] after norms and rope
   TensorView attn;     // [T, H Q]
   TensorView lse;      // [H, T] f32
-  TensorView x2;       // [T, D] residual stream after attention
-  TensorView rstd2;    // [T] f32
-  TensorView y2;       // [T, D]
+  TensorView x2;       // [T/tp, D] residual stream after attention
+  TensorView rstd2;    // [T/tp] f32
+  TensorView y2;       // [T/tp, D]
   TensorView gate_up;  // [T, 2F]; backward overwrites it with its gradient
   TensorView act;      // [T, F]
 };
 
-// Memory for a stash. With `shared`, the pieces that `recompute` does not keep are taken from it.
-BlockStash AllocateStash(Arena& arena, const std::string& name, const ModelConfig& config, int64_t num_tokens,
-                         DType dtype, Recompute recompute = Recompute::kNone, const BlockStash* shared = nullptr);
+// Memory for what `recompute` keeps of a block between forward and backward; the other pieces stay empty.
+BlockStash AllocateStash(Arena& arena, const std::string& name, const ModelConfig& config, const ActivationSizes& sizes,
+                         Recompute recompute = Recompute::kNone);
+// Memory for those other pieces, needed only while a block is computed.
+BlockStash AllocateRecomputed(Arena& arena, const std::string& name, const ModelConfig& config,
+                              const ActivationSizes& sizes, Recompute recompute);
+// Both together.
+BlockStash Joined(BlockStash kept, const BlockStash& recomputed);
 
 // The heads of q, k and v as attention reads them.
 struct QkvHeads {
@@ -47,41 +67,56 @@ QkvHeads HeadsOf(const ModelConfig& config, const BlockStash& stash);
 using Attend = absl::FunctionRef<void(const QkvHeads& heads, const Heads& out, TensorView lse)>;
 
 struct BlockInput {
-  ConstTensorView x;          // [T, D]; may be stash.x itself
-  ConstTensorView delta;      // [T, D], or empty
+  ConstTensorView x;          // [T/tp, D]; may be stash.x itself
+  ConstTensorView delta;      // [T/tp, D], or empty
   ConstTensorView positions;  // [T] i32
 };
 
 // Attention half: fills the stash up to attn.
-void AttentionHalfForward(Stream& stream, const ModelConfig& config, const BlockWeights& weights, const RopeTable& rope,
-                          const BlockInput& input, Attend attend, BlockStash& stash);
-// MLP half: fills the rest, from stash.x and stash.attn. delta [T, D] is scratch, then the block's output. With
+void AttentionHalfForward(const BlockContext& context, const BlockWeights& weights, const BlockInput& input,
+                          Attend attend, const BlockStash& stash);
+// MLP half: fills the rest, from stash.x and stash.attn. delta [T/tp, D] is scratch, then the block's output. With
 // `keep_output` false (recomputation) the down projection, whose result is not needed again, is left out.
-void MlpHalfForward(Stream& stream, const ModelConfig& config, const BlockWeights& weights, BlockStash& stash,
-                    TensorView delta, bool keep_output = true);
+void MlpHalfForward(const BlockContext& context, const BlockWeights& weights, const BlockStash& stash, TensorView delta,
+                    bool keep_output = true);
 
-// Scratch of the backward pass, shared by all blocks.
+// Scratch within BlockBackwardInput, shared by all blocks.
 struct BlockBackwardScratch {
-  TensorView dy;     // [T, D]
+  TensorView dy;     // [T/tp, D]
   TensorView dact;   // [T, F]
   TensorView dattn;  // [T, H Q]
-  TensorView dqkv;   // [T, W]
 };
-BlockBackwardScratch AllocateBackwardScratch(Arena& arena, const ModelConfig& config, int64_t num_tokens, DType dtype);
+BlockBackwardScratch AllocateBackwardScratch(Arena& arena, const ModelConfig& config, const ActivationSizes& sizes);
 
-// Gradients of the residual stream: dout at the block's exit (given), dx2 after attention and dx at its entry.
-struct ResidualGrads {
-  ConstTensorView dout;  // [T, D]
-  TensorView dx2;        // [T, D]
-  TensorView dx;         // [T, D]
+// What BlockBackwardInput leaves for BlockBackwardWeight, beside the stash: gradients of what the projections put out.
+struct PendingWeightGrads {
+  TensorView dx2;          // [T/tp, D] of the residual stream after attention
+  TensorView dqkv;         // [T, W]
+  TensorView dout_memory;  // [T, D] for `dout` under tensor parallelism, else empty
+  TensorView dx2_memory;   // [T, D] for `whole_dx2`, likewise
+  // Set by BlockBackwardInput: all tokens of dout and dx2, gathered once for both halves of the backward pass.
+  ConstTensorView whole_dout;  // [T, D]
+  ConstTensorView whole_dx2;   // [T, D]
+};
+PendingWeightGrads AllocatePendingWeightGrads(Arena& arena, const std::string& name, const ModelConfig& config,
+                                              const ActivationSizes& sizes);
+
+// What the backward pass of a block for one micro-batch reads and writes.
+struct BlockBackwardArgs {
+  ConstTensorView positions;  // [T] i32
+  Packing packing;
+  const BlockStash& stash;
+  const BlockBackwardScratch& scratch;
+  ConstTensorView dout;  // [T/tp, D] gradient of the residual stream at the block's exit; alone, it must last until
+                         // BlockBackwardWeight
+  TensorView dx;         // [T/tp, D] gradient at its entry
 };
 
 // Input gradients, and those of the norm weights (their pass over memory is the same).
-void BlockBackwardInput(Stream& stream, const ModelConfig& config, const BlockWeights& weights, const RopeTable& rope,
-                        ConstTensorView positions, const Packing& packing, BlockStash& stash,
-                        const BlockBackwardScratch& scratch, const ResidualGrads& residual, const BlockGrads& grads);
-// Gradients of the projections, accumulated; must follow BlockBackwardInput before its scratch is used again.
-void BlockBackwardWeight(Stream& stream, const BlockStash& stash, const BlockBackwardScratch& scratch,
-                         const ResidualGrads& residual, const BlockGrads& grads);
+void BlockBackwardInput(const BlockContext& context, const BlockWeights& weights, const BlockBackwardArgs& args,
+                        PendingWeightGrads& pending, const BlockNormGrads& grads);
+// Gradients of the projections, accumulated.
+void BlockBackwardWeight(const BlockContext& context, const BlockStash& stash, const PendingWeightGrads& pending,
+                         const BlockProjectionGrads& grads);
 
 }  // namespace weft

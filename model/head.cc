@@ -18,43 +18,60 @@ int64_t ChunkTokens(const ModelConfig& config, int64_t num_tokens, Device device
   return std::min(num_tokens, fitting);
 }
 
-// Calls body(begin, end, logits) for each chunk, with its logits computed.
+// Calls body(begin, end, logits) for each chunk of the tokens y [T, D], with its logits computed.
 template <typename Body>
-void ForEachChunk(Stream& stream, const HeadWeights& weights, const HeadStash& stash, const HeadScratch& scratch,
+void ForEachChunk(Stream& stream, ConstTensorView y, const HeadWeights& weights, const HeadScratch& scratch,
                   const Body& body) {
-  const int64_t num_tokens = stash.y.dim(0), chunk = scratch.logits.dim(0);
+  const int64_t num_tokens = y.dim(0), chunk = scratch.logits.dim(0);
   for (int64_t begin = 0; begin < num_tokens; begin += chunk) {
     const int64_t end = std::min(num_tokens, begin + chunk);
     const TensorView logits = scratch.logits.Rows(0, end - begin);
-    Gemm(stream, {.a = stash.y.Rows(begin, end), .b = weights.lm_head, .c = logits, .transpose_b = true});
+    Gemm(stream, {.a = y.Rows(begin, end), .b = weights.lm_head, .c = logits, .transpose_b = true});
     body(begin, end, logits);
   }
 }
 
-// The loss of a chunk, added to the sum; leaves each row's log-sum-exp in scratch.lse.
-void ChunkLoss(Stream& stream, const HeadTargets& targets, const HeadScratch& scratch, int64_t begin, int64_t end,
-               ConstTensorView logits) {
-  const TensorView lse = scratch.lse.Rows(0, end - begin), target_logit = scratch.target_logit.Rows(0, end - begin);
+// The first elements of `memory` under another shape.
+TensorView Front(TensorView memory, const Shape& shape) {
+  return memory.Flat().Rows(0, shape.num_elements()).Reshaped(shape);
+}
+
+// The loss of a chunk, added to the sum; returns each row's log-sum-exp over the whole vocabulary, [end - begin] f32.
+ConstTensorView ChunkLoss(Stream& stream, const TensorParallel& tp, const HeadTargets& targets,
+                          const HeadScratch& scratch, int64_t begin, int64_t end, ConstTensorView logits) {
+  const TensorView stats = Front(scratch.stats, {2, end - begin});
+  const TensorView lse = stats.Rows(0, 1).Flat(), target_logit = stats.Rows(1, 2).Flat();
   CrossEntropyStats(stream, {.logits = logits, .targets = targets.targets.Rows(begin, end), .lse = lse,
-                             .target_logit = target_logit});
-  CrossEntropyLoss(stream, {.lse = lse, .target_logit = target_logit, .weights = targets.weights.Rows(begin, end),
-                            .loss_sum = targets.loss_sum});
+                             .target_logit = target_logit, .vocab_begin = tp.rank() * logits.dim(1)});
+  if (tp.size() > 1) {
+    const TensorView all = Front(scratch.all_stats, {tp.size(), 2, end - begin});
+    tp.GatherStatistics(stream, stats, all);
+    CrossEntropyCombine(stream, {.parts = all, .lse = lse, .target_logit = target_logit});
+  }
+  if (tp.rank() == 0) {
+    CrossEntropyLoss(stream, {.lse = lse, .target_logit = target_logit, .weights = targets.weights.Rows(begin, end),
+                              .loss_sum = targets.loss_sum});
+  }
+  return lse;
 }
 
 }  // namespace
 
-HeadStash AllocateHeadStash(Arena& arena, const ModelConfig& c, int64_t num_tokens, DType dtype) {
-  return {.x = arena.Allocate("head.x", {num_tokens, c.hidden_size}, dtype),
-          .rstd = arena.Allocate("head.rstd", {num_tokens}, DType::kF32),
-          .y = arena.Allocate("head.y", {num_tokens, c.hidden_size}, dtype)};
+HeadStash AllocateHeadStash(Arena& arena, const ModelConfig& c, const ActivationSizes& sizes) {
+  const int64_t tokens = sizes.local_tokens();
+  return {.x = arena.Allocate("head.x", {tokens, c.hidden_size}, sizes.dtype),
+          .rstd = arena.Allocate("head.rstd", {tokens}, DType::kF32),
+          .y = arena.Allocate("head.y", {tokens, c.hidden_size}, sizes.dtype)};
 }
 
-HeadScratch AllocateHeadScratch(Arena& arena, const ModelConfig& c, int64_t num_tokens, DType dtype) {
-  const int64_t chunk = ChunkTokens(c, num_tokens, arena.device());
-  return {.logits = arena.Allocate("head.logits", {chunk, c.vocab_size}, dtype),
-          .lse = arena.Allocate("head.lse", {chunk}, DType::kF32),
-          .target_logit = arena.Allocate("head.target_logit", {chunk}, DType::kF32),
-          .dy = arena.Allocate("head.dy", {num_tokens, c.hidden_size}, dtype)};
+HeadScratch AllocateHeadScratch(Arena& arena, const ModelConfig& c, const ActivationSizes& sizes) {
+  const int64_t chunk = ChunkTokens(c, sizes.num_tokens, arena.device());
+  HeadScratch scratch;
+  scratch.logits = arena.Allocate("head.logits", {chunk, c.vocab_size}, sizes.dtype);
+  scratch.stats = arena.Allocate("head.stats", {2, chunk}, DType::kF32);
+  if (sizes.tp > 1) scratch.all_stats = arena.Allocate("head.stats of all tp ranks", {sizes.tp, 2, chunk}, DType::kF32);
+  scratch.dy = arena.Allocate("head.dy", {sizes.num_tokens, c.hidden_size}, sizes.dtype);
+  return scratch;
 }
 
 void HeadForward(Stream& stream, const ModelConfig& config, const HeadWeights& weights, ConstTensorView x,
@@ -64,25 +81,30 @@ void HeadForward(Stream& stream, const ModelConfig& config, const HeadWeights& w
                           .eps = static_cast<float>(config.rms_norm_eps)});
 }
 
-void HeadLoss(Stream& stream, const HeadWeights& weights, const HeadStash& stash, const HeadTargets& targets,
-              const HeadScratch& scratch) {
-  ForEachChunk(stream, weights, stash, scratch, [&](int64_t begin, int64_t end, TensorView logits) {
-    ChunkLoss(stream, targets, scratch, begin, end, logits);
+void HeadLoss(Stream& stream, const TensorParallel& tp, const HeadWeights& weights, const HeadStash& stash,
+              const HeadTargets& targets, const HeadScratch& scratch) {
+  const ConstTensorView y = tp.Gather(stream, stash.y);
+  ForEachChunk(stream, y, weights, scratch, [&](int64_t begin, int64_t end, TensorView logits) {
+    ChunkLoss(stream, tp, targets, scratch, begin, end, logits);
   });
 }
 
-void HeadBackward(Stream& stream, const HeadWeights& weights, const HeadStash& stash, const HeadTargets& targets,
-                  float loss_scale, const HeadScratch& scratch, const HeadGrads& grads, TensorView dx) {
-  ForEachChunk(stream, weights, stash, scratch, [&](int64_t begin, int64_t end, TensorView logits) {
-    ChunkLoss(stream, targets, scratch, begin, end, logits);
+void HeadBackward(Stream& stream, const TensorParallel& tp, const HeadWeights& weights, const HeadStash& stash,
+                  const HeadTargets& targets, float loss_scale, const HeadScratch& scratch, const HeadGrads& grads,
+                  TensorView dx) {
+  const ConstTensorView y = tp.Gather(stream, stash.y);
+  ForEachChunk(stream, y, weights, scratch, [&](int64_t begin, int64_t end, TensorView logits) {
+    const ConstTensorView lse = ChunkLoss(stream, tp, targets, scratch, begin, end, logits);
     CrossEntropyGrad(stream, {.logits = logits, .targets = targets.targets.Rows(begin, end),
-                              .weights = targets.weights.Rows(begin, end), .lse = scratch.lse.Rows(0, end - begin),
-                              .scale = loss_scale});
+                              .weights = targets.weights.Rows(begin, end), .lse = lse, .scale = loss_scale,
+                              .vocab_begin = tp.rank() * logits.dim(1)});
     Gemm(stream, {.a = logits, .b = weights.lm_head, .c = scratch.dy.Rows(begin, end)});
-    Gemm(stream, {.a = logits, .b = stash.y.Rows(begin, end), .c = grads.lm_head, .transpose_a = true,
-                  .accumulate = true});
+    Gemm(stream, {.a = logits, .b = y.Rows(begin, end), .c = grads.lm_head, .transpose_a = true, .accumulate = true});
   });
-  RmsNormBackward(stream, {.dy = scratch.dy, .x = stash.x, .weight = weights.norm, .rstd = stash.rstd, .dx = dx,
+  const int64_t tokens = stash.x.dim(0);
+  const TensorView dy = scratch.dy.Rows(tp.rank() * tokens, (tp.rank() + 1) * tokens);
+  tp.ReduceScatter(stream, scratch.dy, dy);
+  RmsNormBackward(stream, {.dy = dy, .x = stash.x, .weight = weights.norm, .rstd = stash.rstd, .dx = dx,
                            .dweight = grads.norm});
 }
 

@@ -14,10 +14,11 @@ class Table {
     specs_->push_back(std::move(spec));
     return static_cast<int>(specs_->size()) - 1;
   }
-  // A norm's weight or a bias: small, whole under ZeRO 3, not decayed.
-  int AddVector(std::string name, int group, int64_t length, std::string foreign, Init::Kind init) {
-    return Add({.name = std::move(name), .shape = {length}, .group = group, .persist = true,
-                .foreign = {{std::move(foreign), 0, length}}, .init = {init, 0}, .weight_decay = false});
+  // A norm's weight: small, whole under ZeRO 3, not decayed. Under tensor parallelism each rank norms its own tokens, or
+  // (q_norm, k_norm) its own heads, so its gradients are partial sums.
+  int AddNorm(std::string name, int group, int64_t length, std::string foreign) {
+    return Add({.name = std::move(name), .shape = {length}, .group = group, .grad_sum_axes = {Axis::kTp}, .persist = true,
+                .foreign = {{std::move(foreign), 0, length}}, .init = {Init::Kind::kOnes, 0}, .weight_decay = false});
   }
 
  private:
@@ -42,8 +43,8 @@ void AddAttention(const ModelConfig& c, int layer, double output_deviation, Tabl
                            .init = {Init::Kind::kZeros, 0}, .weight_decay = false});
   }
   if (c.qk_norm) {
-    ids->q_norm = table.AddVector(ours + "q_norm", group, c.head_dim, theirs + "q_norm.weight", Init::Kind::kOnes);
-    ids->k_norm = table.AddVector(ours + "k_norm", group, c.head_dim, theirs + "k_norm.weight", Init::Kind::kOnes);
+    ids->q_norm = table.AddNorm(ours + "q_norm", group, c.head_dim, theirs + "q_norm.weight");
+    ids->k_norm = table.AddNorm(ours + "k_norm", group, c.head_dim, theirs + "k_norm.weight");
   }
   ids->wo = table.Add({.name = ours + "wo", .shape = {c.hidden_size, c.q_dim()}, .group = group,
                        .splits = {{Axis::kTp, 1, {}}}, .foreign = {{theirs + "o_proj.weight", 0, c.hidden_size}},
@@ -79,15 +80,13 @@ DecoderParams MakeDecoderParams(const ModelConfig& c) {
     BlockParams& block = params.blocks[static_cast<size_t>(layer)];
     const int group = params.block_group(layer);
     const std::string ours = StrCat("layers.", layer), theirs = StrCat("model.layers.", layer);
-    block.attn_norm = table.AddVector(ours + ".attn_norm", group, c.hidden_size, theirs + ".input_layernorm.weight",
-                                      Init::Kind::kOnes);
+    block.attn_norm = table.AddNorm(ours + ".attn_norm", group, c.hidden_size, theirs + ".input_layernorm.weight");
     AddAttention(c, layer, output_deviation, table, &block);
-    block.mlp_norm = table.AddVector(ours + ".mlp_norm", group, c.hidden_size,
-                                     theirs + ".post_attention_layernorm.weight", Init::Kind::kOnes);
+    block.mlp_norm = table.AddNorm(ours + ".mlp_norm", group, c.hidden_size,
+                                     theirs + ".post_attention_layernorm.weight");
     AddMlp(c, layer, output_deviation, table, &block);
   }
-  params.final_norm = table.AddVector("final_norm", params.head_group(), c.hidden_size, "model.norm.weight",
-                                      Init::Kind::kOnes);
+  params.final_norm = table.AddNorm("final_norm", params.head_group(), c.hidden_size, "model.norm.weight");
   params.lm_head = params.embedding;
   if (!c.tie_word_embeddings) {
     params.lm_head = table.Add({.name = "lm_head", .shape = {c.vocab_size, c.hidden_size}, .group = params.head_group(),
@@ -97,16 +96,27 @@ DecoderParams MakeDecoderParams(const ModelConfig& c) {
   return params;
 }
 
+void AssignStages(DecoderParams* params, const StageLayout& stages) {
+  for (ParamSpec& spec : params->specs) spec.stages = {stages.RankOfGroup(spec.group)};
+  const int last = stages.RankOfGroup(params->head_group());
+  std::vector<int>& of_head = params->specs[static_cast<size_t>(params->lm_head)].stages;
+  if (of_head.back() != last) of_head.push_back(last);  // a tied table that begins on another rank
+}
+
 BlockWeights WeightsOf(const ParamStore& store, const BlockParams& ids) {
   const auto get = [&](int id) { return id < 0 ? ConstTensorView() : store.Weight(id); };
   return {get(ids.attn_norm), get(ids.wqkv), get(ids.bqkv), get(ids.q_norm), get(ids.k_norm),
           get(ids.wo), get(ids.mlp_norm), get(ids.w_gate_up), get(ids.w_down)};
 }
 
-BlockGrads GradsOf(const ParamStore& store, const BlockParams& ids) {
+BlockNormGrads NormGradsOf(const ParamStore& store, const BlockParams& ids) {
   const auto get = [&](int id) { return id < 0 ? TensorView() : store.Grad(id); };
-  return {get(ids.attn_norm), get(ids.wqkv), get(ids.bqkv), get(ids.q_norm), get(ids.k_norm),
-          get(ids.wo), get(ids.mlp_norm), get(ids.w_gate_up), get(ids.w_down)};
+  return {get(ids.attn_norm), get(ids.q_norm), get(ids.k_norm), get(ids.mlp_norm)};
+}
+
+BlockProjectionGrads ProjectionGradsOf(const ParamStore& store, const BlockParams& ids) {
+  const auto get = [&](int id) { return id < 0 ? TensorView() : store.Grad(id); };
+  return {get(ids.wqkv), get(ids.bqkv), get(ids.wo), get(ids.w_gate_up), get(ids.w_down)};
 }
 
 }  // namespace weft

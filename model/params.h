@@ -6,6 +6,7 @@
 #include "model/config.h"
 #include "parallel/param_spec.h"
 #include "parallel/param_store.h"
+#include "parallel/stage_layout.h"
 
 namespace weft {
 
@@ -38,16 +39,24 @@ struct DecoderParams {
 
 DecoderParams MakeDecoderParams(const ModelConfig& config);
 
+// Says in each spec which pipeline ranks hold it: that of its group; a tied table also that of the head.
+void AssignStages(DecoderParams* params, const StageLayout& stages);
+
 // One block's weights as views, [local shape] in the compute dtype; empty where the architecture has none.
 struct BlockWeights {
   ConstTensorView attn_norm, wqkv, bqkv, q_norm, k_norm, wo, mlp_norm, w_gate_up, w_down;
 };
 BlockWeights WeightsOf(const ParamStore& store, const BlockParams& ids);
 
-// Its gradients, [local shape] f32.
-struct BlockGrads {
-  TensorView attn_norm, wqkv, bqkv, q_norm, k_norm, wo, mlp_norm, w_gate_up, w_down;
+// Its gradients, [local shape] f32, accumulated into. Those of the norms are at hand throughout a plan, those of the
+// projections only around the action that makes them (ParamSync::UseGrads).
+struct BlockNormGrads {
+  TensorView attn_norm, q_norm, k_norm, mlp_norm;
 };
-BlockGrads GradsOf(const ParamStore& store, const BlockParams& ids);
+struct BlockProjectionGrads {
+  TensorView wqkv, bqkv, wo, w_gate_up, w_down;
+};
+BlockNormGrads NormGradsOf(const ParamStore& store, const BlockParams& ids);
+BlockProjectionGrads ProjectionGradsOf(const ParamStore& store, const BlockParams& ids);
 
 }  // namespace weft

@@ -73,6 +73,7 @@ Status Trainer::Build() {
 Status Trainer::BuildPlans() {
   const ParallelSection& parallel = config_.parallel;
   const ZeroSection& zero = config_.zero_optimization;
+  WEFT_RETURN_IF_ERROR(CheckTensorParallel(model_config_, mesh_.shape.tp, tokens_per_micro_batch()));
   WEFT_ASSIGN_OR_RETURN(stages_, MakeStageLayout(static_cast<int>(model_config_.num_hidden_layers), mesh_.shape.pp,
                                                  static_cast<int>(parallel.interleave), parallel.blocks_per_stage,
                                                  model_config_.tie_word_embeddings));
@@ -91,6 +92,7 @@ Status Trainer::BuildPlans() {
 
 Status Trainer::BuildModel() {
   DecoderParams params = MakeDecoderParams(model_config_);
+  AssignStages(&params, stages_);
   const Peaks peaks = Max(MeasurePeaks(plan_, stages_), MeasurePeaks(evaluation_plan_, stages_));
   const ParamStore::Options options = {
       .compute_dtype = config_.precision == Precision::kBf16 ? DType::kBF16 : DType::kF32,
@@ -105,7 +107,11 @@ Status Trainer::BuildModel() {
       model_config_, params, params_.get(), stream_.get(),
       Decoder::Options{.tokens_per_micro_batch = tokens_per_micro_batch(),
                        .max_positions = config_.data.sequence_length,
-                       .recompute = config_.recompute});
+                       .recompute = config_.recompute,
+                       .stages = stages_,
+                       .stage = mesh_.coord.of(Axis::kPp),
+                       .peaks = peaks,
+                       .tensor_parallel = mesh_.tp.get()});
   optimizer_ = std::make_unique<Optimizer>(params_.get(), config_.optimizer.params, config_.gradient_clipping);
   device_batch_ = std::make_unique<DeviceBatch>(place_.device);
   return absl::OkStatus();

@@ -61,33 +61,59 @@ inline std::vector<float> ValuesOf(Stream& stream, ConstTensorView tensor) {
   return values;
 }
 
+// Where a rig stands among other ranks; by default it is alone.
+struct TinyPlace {
+  Communicator* world = nullptr;  // all ranks of `mesh`; nullptr: one rank alone
+  MeshShape mesh;
+  ScheduleType schedule = ScheduleType::k1F1B;
+  int interleave = 1;
+  std::vector<int64_t> blocks_per_stage;
+  int num_micro_batches = 1;  // of a training plan, unless there is one pipeline rank, where any number goes
+};
+
 // A decoder with everything it needs, on one rank.
 struct TinyRig {
   TinyRig(const ModelConfig& config, int64_t tokens_per_micro_batch, Recompute recompute = Recompute::kNone,
-          DType dtype = DType::kF32, uint64_t delay_seed = 0, Device device = Device::Cpu())
+          DType dtype = DType::kF32, uint64_t delay_seed = 0, Device device = Device::Cpu(), const TinyPlace& place = {})
       : config(config),
+        place(place),
+        self(MakeSelfCommunicator()),
+        mesh(MakeProcessMesh(place.mesh, place.world == nullptr ? *self : *place.world,
+                             place.world == nullptr ? *self : *place.world)),
         params(MakeDecoderParams(config)),
-        stages(*MakeStageLayout(static_cast<int>(params.blocks.size()), 1, 1, {}, config.tie_word_embeddings)),
-        stream(Stream::Create(device, {.asynchronous = delay_seed != 0, .delay_seed = delay_seed})),
-        store(params.specs, MeshShape{}, Coord{}, device, {.compute_dtype = dtype}),
+        stages(*MakeStageLayout(static_cast<int>(params.blocks.size()), place.mesh.pp, place.interleave,
+                                place.blocks_per_stage, config.tie_word_embeddings)),
+        stream(MakeStream(device, delay_seed)),
+        transfer(MakeStream(device, delay_seed == 0 ? 0 : delay_seed + 1000)),
+        store(SpecsOnStages(), mesh.shape, mesh.coord, device, {.compute_dtype = dtype}),
+        sync(&store, mesh, stages, {TrainingPlan(place.num_micro_batches), EvaluationPlan()}, stream.get(), stream.get()),
         decoder(config, params, &store, stream.get(),
-                {.tokens_per_micro_batch = tokens_per_micro_batch, .max_positions = 128, .recompute = recompute}) {
+                {.tokens_per_micro_batch = tokens_per_micro_batch,
+                 .max_positions = 128,
+                 .recompute = recompute,
+                 .stages = stages,
+                 .stage = mesh.coord.of(Axis::kPp),
+                 .peaks = Max(MeasurePeaks(TrainingPlan(place.num_micro_batches), stages),
+                              MeasurePeaks(EvaluationPlan(), stages)),
+                 .tensor_parallel = mesh.tp.get()}) {
     store.Initialize(*stream, 7);
   }
 
-  // Loss per unmasked token; gradients of it are left in the store.
+  // This rank's part of the loss per unmasked token; gradients of it are left in the store.
   double Train(const std::vector<MicroBatchView>& batches, int64_t unmasked) {
     store.ZeroGrads(*stream);
     decoder.BeginTraining(batches, 1.0f / static_cast<float>(unmasked));
-    Run(MakeTrainingPlans(stages, ScheduleType::k1F1B, static_cast<int>(batches.size()), {})[0]);
+    Run(TrainingPlan(static_cast<int>(batches.size())));
     return ValuesOf(*stream, decoder.loss_sum())[0] / static_cast<double>(unmasked);
   }
   double Evaluate(const MicroBatchView& batch, int64_t unmasked) {
     decoder.BeginEvaluation({batch});
-    Run(MakeEvaluationPlans(stages, 1, {})[0]);
+    Run(EvaluationPlan());
     return ValuesOf(*stream, decoder.loss_sum())[0] / static_cast<double>(unmasked);
   }
-  void Run(const Plan& plan) { RunPlan(plan, stages, decoder, sync, mesh, {.compute = *stream, .transfer = *stream}); }
+  void Run(const Plan& plan) {
+    RunPlan(plan, stages, decoder, sync, mesh, {.compute = *stream, .transfer = *transfer});
+  }
   std::vector<float> Gradients() {
     std::vector<float> all;
     for (int id = 0; id < store.num_params(); ++id) {
@@ -97,15 +123,30 @@ struct TinyRig {
     return all;
   }
 
+  static std::unique_ptr<Stream> MakeStream(Device device, uint64_t delay_seed) {
+    return Stream::Create(device, {.asynchronous = delay_seed != 0, .delay_seed = delay_seed});
+  }
+  std::vector<ParamSpec> SpecsOnStages() {
+    AssignStages(&params, stages);
+    return params.specs;
+  }
+  Plan TrainingPlan(int num_micro_batches) const {
+    return MakeTrainingPlans(stages, place.schedule, num_micro_batches, {})[static_cast<size_t>(mesh.coord.of(Axis::kPp))];
+  }
+  Plan EvaluationPlan() const {
+    return MakeEvaluationPlans(stages, 1, {})[static_cast<size_t>(mesh.coord.of(Axis::kPp))];
+  }
+
   ModelConfig config;
+  TinyPlace place;
+  std::unique_ptr<Communicator> self;
+  ProcessMesh mesh;
   DecoderParams params;
   StageLayout stages;
-  std::unique_ptr<Stream> stream;
+  std::unique_ptr<Stream> stream, transfer;
   ParamStore store;
+  ParamSync sync;
   Decoder decoder;
-  std::unique_ptr<Communicator> self = MakeSelfCommunicator();
-  ProcessMesh mesh = MakeProcessMesh({}, *self, *self);
-  ParamSync sync{&store, mesh, stages, {}, stream.get(), stream.get()};
 };
 
 }  // namespace weft
