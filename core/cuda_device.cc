@@ -50,6 +50,14 @@ size_t TotalBytes(int device) {
   return total;
 }
 
+std::string BusId(int device) {
+  char id[32];
+  WEFT_CUDA_CALL(cudaDeviceGetPCIBusId(id, sizeof id, device));
+  return id;
+}
+
+void BindThread(int device) { WEFT_CUDA_CALL(cudaSetDevice(device)); }
+
 void* Allocate(int device, size_t bytes) {
   void* data = nullptr;
   WEFT_CUDA_CALL(cudaSetDevice(device));
@@ -99,6 +107,12 @@ EventHandle CreateEvent() {
 void DestroyEvent(EventHandle event) { WEFT_CUDA_CALL(cudaEventDestroy(NativeEvent(event))); }
 void Record(EventHandle event, StreamHandle stream) { WEFT_CUDA_CALL(cudaEventRecord(NativeEvent(event), Native(stream))); }
 void Wait(StreamHandle stream, EventHandle event) { WEFT_CUDA_CALL(cudaStreamWaitEvent(Native(stream), NativeEvent(event), 0)); }
+bool HasHappened(EventHandle event) {
+  const cudaError_t state = cudaEventQuery(NativeEvent(event));
+  if (state == cudaErrorNotReady) return false;
+  WEFT_CUDA_CALL(state);
+  return true;
+}
 void SynchronizeEvent(EventHandle event) { WEFT_CUDA_CALL(cudaEventSynchronize(NativeEvent(event))); }
 
 }  // namespace weft::cuda

@@ -18,6 +18,9 @@ int DeviceCount();                   // 0 without a driver or a device
 std::string DeviceName(int device);  // "NVIDIA H200"
 size_t FreeBytes(int device);
 size_t TotalBytes(int device);
+std::string BusId(int device);  // "0000:1b:00.0": which of the host's GPUs it is, whatever this process may see
+// Makes `device` the one that this thread's kernels and libraries use.
+void BindThread(int device);
 
 void* Allocate(int device, size_t bytes);
 void Free(int device, void* data);
@@ -35,6 +38,7 @@ EventHandle CreateEvent();
 void DestroyEvent(EventHandle event);
 void Record(EventHandle event, StreamHandle stream);
 void Wait(StreamHandle stream, EventHandle event);  // work queued on `stream` from now on waits for `event`
+bool HasHappened(EventHandle event);
 void SynchronizeEvent(EventHandle event);          // blocks the host until `event` has happened
 
 }  // namespace weft::cuda

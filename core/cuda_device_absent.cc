@@ -15,6 +15,8 @@ int DeviceCount() { return 0; }
 std::string DeviceName(int) { Absent(); }
 size_t FreeBytes(int) { Absent(); }
 size_t TotalBytes(int) { Absent(); }
+std::string BusId(int) { Absent(); }
+void BindThread(int) { Absent(); }
 void* Allocate(int, size_t) { Absent(); }
 void Free(int, void*) { Absent(); }
 void* AllocateHost(int, size_t) { Absent(); }
@@ -28,6 +30,7 @@ EventHandle CreateEvent() { Absent(); }
 void DestroyEvent(EventHandle) { Absent(); }
 void Record(EventHandle, StreamHandle) { Absent(); }
 void Wait(StreamHandle, EventHandle) { Absent(); }
+bool HasHappened(EventHandle) { Absent(); }
 void SynchronizeEvent(EventHandle) { Absent(); }
 
 }  // namespace weft::cuda

@@ -2,27 +2,15 @@
 #include <CLI/CLI.hpp>
 
 #include "core/config_writer.h"
-#include "core/cuda_device.h"
+#include "launch/rank_device.h"
 #include "launch/report.h"
 #include "launch/verbs.h"
 #include "parallel/mpi_communicator.h"
+#include "parallel/nccl_communicator.h"
 #include "trainer/trainer.h"
 
 namespace weft {
 namespace {
-
-// The device of this rank. Several CUDA ranks need a communicator between GPUs, which is not built yet.
-StatusOr<Device> ChooseDevice(DeviceChoice choice, int num_ranks) {
-  if (choice == DeviceChoice::kCpu) return Device::Cpu();
-  if (choice == DeviceChoice::kAuto && cuda::DeviceCount() == 0) return Device::Cpu();
-  if (!cuda::IsBuiltIn()) return UserError("device: cuda was asked for, but this weft was built without CUDA; set device: cpu");
-  if (cuda::DeviceCount() == 0) return UserError("device: cuda was asked for, but no CUDA device is present; set device: cpu");
-  if (num_ranks > 1) {
-    return UserError("device: this host has CUDA, which ", choice == DeviceChoice::kAuto ? "auto takes" : "was asked for",
-                     ", but ", num_ranks, " CUDA ranks are not supported yet; set device: cpu, or start one rank");
-  }
-  return Device::Cuda(0);
-}
 
 // Each rank reads the files of its own host: ranks that trained on different settings would wait for each other forever.
 Status CheckSameEverywhere(Communicator& world, const RunConfig& config) {
@@ -33,6 +21,14 @@ Status CheckSameEverywhere(Communicator& world, const RunConfig& config) {
   return absl::OkStatus();
 }
 
+// The communicator between the ranks' GPUs; nullptr where `world` itself carries tensors, or there is nobody to reach.
+StatusOr<std::unique_ptr<Communicator>> ConnectDevices(Device device, Communicator& world) {
+  if (!device.is_cuda() || world.size() == 1) return nullptr;
+  StatusOr<std::unique_ptr<Communicator>> tensors = MakeNcclCommunicator(world, device);
+  WEFT_RETURN_IF_ERROR(AgreeOnStatus(world, tensors.status()));
+  return tensors;
+}
+
 Status Train(const ConfigSources& sources, const MpiSession& mpi, Communicator& world) {
   RunConfig config;
   StatusOr<ConfigReport> report = ReadRunConfig(sources, world.size(), config);
@@ -41,11 +37,11 @@ Status Train(const ConfigSources& sources, const MpiSession& mpi, Communicator& 
   WEFT_RETURN_IF_ERROR(CheckSameEverywhere(world, config));
   for (const std::string& notice : report->notices) LogInfo(notice);
   WEFT_RETURN_IF_ERROR(RefuseUnbuilt(config, *report));
-  const StatusOr<Device> device = ChooseDevice(config.device, world.size());
-  WEFT_RETURN_IF_ERROR(AgreeOnStatus(world, device.status()));
+  WEFT_ASSIGN_OR_RETURN(const Device device, ChooseDevice(config.device, mpi, world));
+  WEFT_ASSIGN_OR_RETURN(const std::unique_ptr<Communicator> tensors, ConnectDevices(device, world));
   const int threads = config.threads > 0 ? static_cast<int>(config.threads) : DefaultNumThreads(mpi.ranks_on_host());
   StatusOr<std::unique_ptr<Trainer>> trainer =
-      Trainer::Create(config, {.world = world, .device = *device, .num_threads = threads});
+      Trainer::Create(config, {.world = world, .tensors = tensors.get(), .device = device, .num_threads = threads});
   WEFT_RETURN_IF_ERROR(trainer.status());
   return (*trainer)->Run();
 }

@@ -203,6 +203,8 @@ MpiSession::MpiSession() : under_launcher_(StartedByLauncher()) {
   WEFT_MPI_CALL(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &host));
   WEFT_MPI_CALL(MPI_Comm_size(host, &ranks_on_host_));
   WEFT_MPI_CALL(MPI_Comm_rank(host, &rank_on_host_));
+  WEFT_MPI_CALL(MPI_Comm_rank(MPI_COMM_WORLD, &host_));
+  WEFT_MPI_CALL(MPI_Allreduce(MPI_IN_PLACE, &host_, 1, MPI_INT, MPI_MIN, host));
   MPI_Comm_free(&host);
 }
 

@@ -22,11 +22,13 @@ class MpiSession {
   std::unique_ptr<Communicator> World(int64_t max_message_bytes = int64_t{1} << 30);
   int ranks_on_host() const { return ranks_on_host_; }
   int rank_on_host() const { return rank_on_host_; }
+  int host() const { return host_; }  // the lowest rank on this rank's host stands for it
 
  private:
   bool under_launcher_ = false;
   int ranks_on_host_ = 1;
   int rank_on_host_ = 0;
+  int host_ = 0;
 };
 
 }  // namespace weft
