@@ -1,38 +1,29 @@
 // From a layout to plans, pass by pass (see schedule.h).
 #include "parallel/schedule.h"
 
-#include "core/check.h"
+#include "parallel/plan_transfers.h"
 
 namespace weft {
 namespace {
 
-// One pipeline rank holds every group, and nothing is sharded.
-Plan OneRankPlan(const StageLayout& layout, int num_micro_batches, bool training) {
-  Plan plan;
-  for (int micro_batch = 0; micro_batch < num_micro_batches; ++micro_batch) {
-    const bool last = micro_batch == num_micro_batches - 1;
-    for (int group = 0; group < layout.num_groups(); ++group) plan.push_back({ActionKind::kForward, group, micro_batch});
-    for (int group = layout.head_group(); training && group >= 0; --group) {
-      plan.push_back({ActionKind::kBackward, group, micro_batch});
-      const bool shared = layout.tied && group == layout.head_group();  // the embedding's backward comes last
-      if (last && !shared) plan.push_back({ActionKind::kReduce, group});
-    }
+std::vector<Plan> MakePlans(const StageLayout& layout, const std::vector<StageTask>& order, const ShardPolicy& policy) {
+  std::vector<Plan> plans = PlanTransfers(layout, order);
+  for (int rank = 0; rank < layout.pp; ++rank) {
+    Plan& plan = plans[static_cast<size_t>(rank)];
+    plan = PlanParams(layout, policy, rank, plan);
   }
-  if (training) plan.push_back({ActionKind::kReduceVectors});
-  return plan;
+  return plans;
 }
 
 }  // namespace
 
-std::vector<Plan> MakeTrainingPlans(const StageLayout& layout, ScheduleType, int num_micro_batches,
+std::vector<Plan> MakeTrainingPlans(const StageLayout& layout, ScheduleType type, int num_micro_batches,
                                     const ShardPolicy& policy) {
-  WEFT_CHECK(layout.pp == 1 && policy.zero_stage == 0) << "not built yet";
-  return {OneRankPlan(layout, num_micro_batches, /*training=*/true)};
+  return MakePlans(layout, OrderTraining(layout, type, num_micro_batches), policy);
 }
 
 std::vector<Plan> MakeEvaluationPlans(const StageLayout& layout, int num_micro_batches, const ShardPolicy& policy) {
-  WEFT_CHECK(layout.pp == 1 && policy.zero_stage == 0) << "not built yet";
-  return {OneRankPlan(layout, num_micro_batches, /*training=*/false)};
+  return MakePlans(layout, OrderEvaluation(layout, num_micro_batches), policy);
 }
 
 }  // namespace weft
