@@ -249,9 +249,6 @@ Status RefuseUnbuilt(const RunConfig& c, const ConfigReport& report) {
   const auto refuse = [&check](bool is_asked, const std::string& key, std::string_view instead) {
     if (is_asked) check.Fail(key, StrCat("not built yet; write ", instead));
   };
-  refuse(c.parallel.pp != 1, "parallel.pp", "1");
-  refuse(c.parallel.tp != 1, "parallel.tp", "1");
-  refuse(c.zero_optimization.stage != 0, "zero_optimization.stage", "0");
   refuse(c.zero_optimization.offload_optimizer.device == OffloadDevice::kCpu,
          "zero_optimization.offload_optimizer.device", "none");
   refuse(c.zero_optimization.offload_optimizer.device == OffloadDevice::kNvme,

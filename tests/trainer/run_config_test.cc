@@ -218,10 +218,15 @@ TEST(RunConfig, DeepSpeedRecomputeOffloadAndPrinting) {
   EXPECT_EQ(o.config.logging.every, 5);
   EXPECT_EQ(o.config.gradient_clipping, 0.5);
   EXPECT_EQ(o.config.zero_optimization.offload_optimizer.device, OffloadDevice::kCpu);
+}
+
+TEST(RunConfig, WhatIsNotBuiltIsRefusedByKey) {
+  const Outcome o = WithDeepSpeed(R"({"train_batch_size": 8,
+      "zero_optimization": {"stage": 3, "offload_param": {"device": "cpu"}}})");
+  ASSERT_EQ(o.error, "");
   const Status unbuilt = RefuseUnbuilt(o.config, o.report);
   EXPECT_EQ(Short(std::string(unbuilt.message())),
-            "ds.json:3: zero_optimization.stage: not built yet; write 0\n"
-            "ds.json:3: zero_optimization.offload_optimizer.device: not built yet; write none");
+            "ds.json:2: zero_optimization.offload_param.device: not built yet; write none");
 }
 
 TEST(RunConfig, DeepSpeedClippingThatIsNotGivenIsTold) {
