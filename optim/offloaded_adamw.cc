@@ -16,12 +16,22 @@ StreamOptions WithDelays(StreamOptions options, uint64_t number) {
 
 }  // namespace
 
-size_t OffloadedAdamW::RingBytes(const Ring& ring, DType weight_dtype) {
-  const size_t slot_bytes = static_cast<size_t>(ring.chunk_elements) * (sizeof(float) + DTypeSize(weight_dtype));
-  return static_cast<size_t>(ring.num_slots) * slot_bytes + sizeof(float);  // and the clipping factor
+size_t OffloadRing::bytes(DType weight_dtype) const {
+  const size_t slot_bytes = static_cast<size_t>(chunk_elements) * (sizeof(float) + DTypeSize(weight_dtype));
+  return static_cast<size_t>(num_slots) * slot_bytes + sizeof(float);  // and the clipping factor
 }
 
-OffloadedAdamW::OffloadedAdamW(Device device, DType weight_dtype, const StreamOptions& streams, const Ring& ring)
+OffloadRing RingFor(const ParamLayout& layout) {
+  int64_t largest = 1;
+  for (int id = 0; id < layout.num_params(); ++id) {
+    if (layout.place(id).held) largest = std::max(largest, layout.place(id).owned.num_elements());
+  }
+  OffloadRing ring;
+  ring.chunk_elements = std::min(ring.chunk_elements, largest);
+  return ring;
+}
+
+OffloadedAdamW::OffloadedAdamW(Device device, DType weight_dtype, const StreamOptions& streams, const OffloadRing& ring)
     : chunk_elements_(ring.chunk_elements),
       arena_(Device::Cpu()),
       download_(Stream::Create(device, WithDelays(streams, 1))),

@@ -18,23 +18,27 @@
 
 #include "core/arena.h"
 #include "kernels/adamw.h"
+#include "parallel/param_layout.h"
 
 namespace weft {
 
+// 3 slots keep all three streams busy; 4 Mi elements (16 MiB down, 8 MiB up in bf16) hide the latency of a copy and are
+// about a millisecond of work for the host.
+struct OffloadRing {
+  int64_t chunk_elements = int64_t{4} << 20;  // of a slot
+  int num_slots = 3;
+  // In host memory, with f32 gradients, weights of `weight_dtype` and the clipping factor.
+  size_t bytes(DType weight_dtype) const;
+};
+
+// The ring of a rank with this layout: slots no larger than the largest parameter it owns.
+OffloadRing RingFor(const ParamLayout& layout);
+
 class OffloadedAdamW {
  public:
-  // 3 slots keep all three streams busy; 4 Mi elements (16 MiB down, 8 MiB up in bf16) hide the latency of a copy and are
-  // some milliseconds of work for the host.
-  struct Ring {
-    int64_t chunk_elements = int64_t{4} << 20;  // of a slot
-    int num_slots = 3;
-  };
-  // Bytes of host memory that a ring of f32 gradients and `weight_dtype` weights takes.
-  static size_t RingBytes(const Ring& ring, DType weight_dtype);
-
   // Allocates the ring. The update runs on `streams.pool`, on a stream of the host made by `streams`, as are the others:
   // an inline one makes Step return when the update is done, though not all uploads.
-  OffloadedAdamW(Device device, DType weight_dtype, const StreamOptions& streams, const Ring& ring);
+  OffloadedAdamW(Device device, DType weight_dtype, const StreamOptions& streams, const OffloadRing& ring);
 
   // Runs all `updates`, which differ from kernels/adamw.h in where things are: param, m and v in host memory; grad,
   // grad_scale and weight ([n] `weight_dtype`, never empty) on the device. Starts after what `compute` has been given so

@@ -1,7 +1,11 @@
-// Optimizer: global gradient norm, clipping and AdamW over every parameter, all issued on the device without a wait.
+// Optimizer: global gradient norm, clipping and AdamW over all that this rank owns. On the device everything is issued
+// without a wait; where the store keeps masters and moments in host memory the host updates them (offloaded_adamw.h).
 #pragma once
 
+#include <memory>
+
 #include "core/arena.h"
+#include "optim/offloaded_adamw.h"
 #include "optim/optimizer_config.h"
 #include "parallel/communicator.h"
 #include "parallel/param_store.h"
@@ -10,17 +14,19 @@ namespace weft {
 
 class Optimizer {
  public:
-  // `store` outlives the optimizer. max_grad_norm 0 never clips.
-  Optimizer(ParamStore* store, const OptimizerParams& params, double max_grad_norm);
+  // `store` outlives the optimizer. max_grad_norm 0 never clips. `streams` says how the streams of an offloaded update are
+  // made; its pool does that update.
+  Optimizer(ParamStore* store, const OptimizerParams& params, double max_grad_norm, const StreamOptions& streams = {});
 
   // One update of what this rank owns, from the reduced gradients in the store, which stay as they are. The norm is that
-  // of the whole model: `all` reaches every rank. `step` counts from 1.
+  // of the whole model: `all` reaches every rank. `step` counts from 1. What `stream` is given next sees the new weights.
   void Step(Stream& stream, Communicator& all, double lr, int64_t step);
 
   TensorView grad_norm() const { return norm_; }  // [1] f32: of the last step, before clipping
 
  private:
   void ComputeClipScale(Stream& stream, Communicator& all);
+  std::vector<AdamWArgs> Updates(double lr, int64_t step) const;
 
   ParamStore* const store_;
   const OptimizerParams params_;
@@ -29,6 +35,7 @@ class Optimizer {
   TensorView sum_squares_;  // [number of parameters] f32
   TensorView norm_;         // [1] f32
   TensorView scale_;        // [1] f32
+  std::unique_ptr<OffloadedAdamW> offloaded_;  // null: the state is on the device
 };
 
 }  // namespace weft

@@ -249,8 +249,6 @@ Status RefuseUnbuilt(const RunConfig& c, const ConfigReport& report) {
   const auto refuse = [&check](bool is_asked, const std::string& key, std::string_view instead) {
     if (is_asked) check.Fail(key, StrCat("not built yet; write ", instead));
   };
-  refuse(c.zero_optimization.offload_optimizer.device == OffloadDevice::kCpu,
-         "zero_optimization.offload_optimizer.device", "none");
   refuse(c.zero_optimization.offload_optimizer.device == OffloadDevice::kNvme,
          "zero_optimization.offload_optimizer.device", "cpu or none");
   refuse(c.zero_optimization.offload_param.device != OffloadDevice::kNone, "zero_optimization.offload_param.device",

@@ -25,11 +25,14 @@ using Clock = std::chrono::steady_clock;
 
 double SecondsSince(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-// Each rank's streams take their random delays from seeds of their own.
+// Each of a rank's streams takes its random delays from a seed of its own.
+StreamOptions OptionsOfStream(const TrainerPlace& place, ThreadPool* pool, int number) {
+  const auto seed = static_cast<uint64_t>(place.world.rank() * 4 + number + 1);
+  return {.pool = pool, .asynchronous = place.asynchronous_streams, .delay_seed = place.asynchronous_streams ? seed : 0};
+}
+
 std::unique_ptr<Stream> MakeStream(const TrainerPlace& place, ThreadPool* pool, int number) {
-  const auto seed = static_cast<uint64_t>(place.world.rank() * 3 + number + 1);
-  return Stream::Create(place.device, {.pool = pool, .asynchronous = place.asynchronous_streams,
-                                       .delay_seed = place.asynchronous_streams ? seed : 0});
+  return Stream::Create(place.device, OptionsOfStream(place, pool, number));
 }
 
 MeshShape MeshOf(const RunConfig& config, int num_ranks) {
@@ -112,7 +115,8 @@ Status Trainer::BuildModel() {
                        .stage = mesh_.coord.of(Axis::kPp),
                        .peaks = peaks,
                        .tensor_parallel = mesh_.tp.get()});
-  optimizer_ = std::make_unique<Optimizer>(params_.get(), config_.optimizer.params, config_.gradient_clipping);
+  optimizer_ = std::make_unique<Optimizer>(params_.get(), config_.optimizer.params, config_.gradient_clipping,
+                                           OptionsOfStream(place_, pool_.get(), 3));
   device_batch_ = std::make_unique<DeviceBatch>(place_.device);
   return absl::OkStatus();
 }

@@ -74,10 +74,10 @@ void ExpectSameBits(const char* what, const std::vector<Tensor>& a, const std::v
   }
 }
 
-const std::vector<int64_t> kSizes = {1, 63, 64, 65, 1000, 7, 300, 128, 2049, 3, 17};
+const std::vector<int64_t> kSizes = {1, 63, 64, 65, 300, 7, 128, 3, 193};
 
 // Some steps; what the compute stream does next (forward, then the next gradients) must come after all copies.
-void ExpectEqualsUpdateInPlace(const std::string& label, const StreamOptions& streams, OffloadedAdamW::Ring ring,
+void ExpectEqualsUpdateInPlace(const std::string& label, const StreamOptions& streams, OffloadRing ring,
                                DType weight_dtype) {
   SCOPED_TRACE(StrCat(label, ", ", ring.num_slots, " slots of ", ring.chunk_elements, ", ", DTypeName(weight_dtype)));
   Model model(kSizes, weight_dtype), expected(kSizes, weight_dtype);
@@ -117,9 +117,9 @@ TEST(OffloadedAdamW, HoldsItsOrderUnderDelays) {
   ThreadPool pool(2);
   for (const DType dtype : {DType::kF32, DType::kBF16}) {
     for (const int num_slots : {1, 2, 3, 7}) {
-      for (uint64_t seed = 1; seed <= 4; ++seed) {
+      for (uint64_t seed = 1; seed <= 2; ++seed) {
         ExpectEqualsUpdateInPlace(StrCat("seed ", seed), {.pool = &pool, .asynchronous = true, .delay_seed = seed},
-                                  {.chunk_elements = 96, .num_slots = num_slots}, dtype);
+                                  {.chunk_elements = 50, .num_slots = num_slots}, dtype);
       }
     }
   }
@@ -140,11 +140,11 @@ TEST(OffloadedAdamW, EqualsTheUpdateInPlaceOverThreads) {
 }
 
 TEST(OffloadedAdamW, TakesItsRingAndNoMore) {
-  const OffloadedAdamW::Ring ring{.chunk_elements = 1000, .num_slots = 3};
+  const OffloadRing ring{.chunk_elements = 1000, .num_slots = 3};
   const OffloadedAdamW offloaded(Device::Cpu(), DType::kBF16, {}, ring);
   EXPECT_EQ(offloaded.arena().bytes(), 3u * 1000 * (4 + 2) + 4);
-  EXPECT_EQ(offloaded.arena().bytes(), OffloadedAdamW::RingBytes(ring, DType::kBF16));
-  EXPECT_EQ(OffloadedAdamW(Device::Cpu(), DType::kF32, {}, ring).arena().bytes(), OffloadedAdamW::RingBytes(ring, DType::kF32));
+  EXPECT_EQ(offloaded.arena().bytes(), ring.bytes(DType::kBF16));
+  EXPECT_EQ(OffloadedAdamW(Device::Cpu(), DType::kF32, {}, ring).arena().bytes(), ring.bytes(DType::kF32));
 }
 
 TEST(OffloadedAdamW, OfNothingDoesNothing) {

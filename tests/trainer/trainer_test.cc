@@ -56,8 +56,9 @@ class TrainerTest : public testing::Test {
   }
 
   // Loss, gradient norm and validation loss of each step, as rank 0 sees them.
-  std::vector<double> Train(int ranks, bool asynchronous) {
-    const RunConfig config = Config(ranks, "ranks" + std::to_string(ranks));
+  std::vector<double> Train(int ranks, bool asynchronous, OffloadDevice offload = OffloadDevice::kNone) {
+    RunConfig config = Config(ranks, "ranks" + std::to_string(ranks));
+    config.zero_optimization.offload_optimizer.device = offload;
     std::vector<double> seen;
     std::mutex mutex;
     RunThreadRanks(ranks, [&](Communicator& world) {
@@ -94,6 +95,10 @@ TEST_F(TrainerTest, RanksAndDelaysChangeNothing) {
   }
 }
 
+TEST_F(TrainerTest, AnOffloadedOptimizerChangesNoBit) {
+  for (int ranks : {1, 2}) EXPECT_EQ(Train(ranks, true, OffloadDevice::kCpu), Train(ranks, false));
+}
+
 TEST_F(TrainerTest, ARunOfThreadRanksSavesAndResumesBitForBit) {
   const auto run = [&](const RunConfig& config) {
     RunThreadRanks(2, [&](Communicator& world) {
@@ -114,6 +119,9 @@ TEST_F(TrainerTest, ARunOfThreadRanksSavesAndResumesBitForBit) {
   EXPECT_EQ(run(part).size(), 4u);
   part.steps = kSteps;
   EXPECT_EQ(run(part), whole);
+  part.zero_optimization.offload_optimizer.device = OffloadDevice::kCpu;
+  part.checkpoint.resume = part.output + "/checkpoints/step-4";
+  EXPECT_EQ(run(part), whole) << "masters and moments go on in host memory";
 }
 
 TEST_F(TrainerTest, OneRanksMissingDataStopsAllOfThem) {
