@@ -221,8 +221,8 @@ class ThreadCommunicator : public Communicator {
   // Shows the other ranks this rank's data, waits for theirs, and makes sure that all mean the same collective.
   void Enter(const Call& call, const void* data) {
     WEFT_CHECK(!is_inside_.exchange(true))
-        << name() << ": rank " << rank_ << " calls " << call.ToString() << " on one stream while another is inside "
-        << group_->calls[rank_].ToString() << ": let one stream wait for the other's event";
+        << name() << ": rank " << rank_ << " calls " << call.ToString()
+        << " while another of its streams is inside a collective: let one stream wait for the other's event";
     group_->calls[rank_] = call;
     group_->posted[rank_] = static_cast<const std::byte*>(data);
     group_->barrier.Arrive();

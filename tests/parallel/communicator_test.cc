@@ -53,7 +53,7 @@ class Collectives : public ::testing::TestWithParam<Mode> {
   }
 };
 
-constexpr int64_t kSizes[] = {1, 2, 1000};
+constexpr int64_t kSizes[] = {1, 2, 1000, 5000};
 
 TEST_P(Collectives, AllReduceSumsAndTakesTheMost) {
   OnEveryRank([](Communicator& world, Stream& stream) {
@@ -142,10 +142,10 @@ TEST_P(Collectives, ReduceScatterRoundsBf16Once) {
 TEST_P(Collectives, BroadcastComesFromEveryRoot) {
   OnEveryRank([](Communicator& world, Stream& stream) {
     for (int root = 0; root < world.size(); ++root) {
-      Tensor data = Vector(100, world.rank());
+      Tensor data = Vector(5000, world.rank());
       world.Broadcast(stream, data, root);
       stream.Synchronize();
-      for (int64_t i = 0; i < 100; ++i) EXPECT_EQ(data.data<float>()[i], ValueAt(root, i));
+      for (int64_t i = 0; i < 5000; ++i) EXPECT_EQ(data.data<float>()[i], ValueAt(root, i));
     }
   });
 }
@@ -156,8 +156,8 @@ TEST_P(Collectives, MessagesArriveInOrder) {
     const int next = (world.rank() + 1) % world.size(), previous = (world.rank() + world.size() - 1) % world.size();
     std::vector<Tensor> sent, received;
     for (int message = 0; message < 10; ++message) {
-      sent.push_back(Vector(50 + message, world.rank() + message));
-      received.emplace_back(Shape{50 + message}, DType::kF32);
+      sent.push_back(Vector(50 + 700 * message, world.rank() + message));
+      received.emplace_back(Shape{50 + 700 * message}, DType::kF32);
     }
     const auto send = [&] { for (Tensor& message : sent) world.Send(stream, message, next); };
     const auto receive = [&] { for (Tensor& message : received) world.Receive(stream, message, previous); };
@@ -166,7 +166,8 @@ TEST_P(Collectives, MessagesArriveInOrder) {
     if (world.rank() != 0) send();
     stream.Synchronize();
     for (int message = 0; message < 10; ++message) {
-      EXPECT_EQ(received[static_cast<size_t>(message)].data<float>()[49], ValueAt(previous + message, 49));
+      const Tensor& got = received[static_cast<size_t>(message)];
+      for (int64_t i = 0; i < got.num_elements(); ++i) EXPECT_EQ(got.data<float>()[i], ValueAt(previous + message, i));
     }
   });
 }

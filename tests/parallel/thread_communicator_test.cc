@@ -74,7 +74,7 @@ TEST_F(ThreadCommunicatorDeathTest, TwoStreamsInOneCommunicatorAreNamed) {
     ranks[0]->AllReduce(*other, data);
     one->Synchronize();
   };
-  EXPECT_DEATH(two_streams(), "world: rank 0 calls all-reduce .* while another is inside");
+  EXPECT_DEATH(two_streams(), "world: rank 0 calls all-reduce .* while another of its streams is inside a collective");
 }
 
 TEST(ThreadCommunicator, ASendWaitsForItsReceive) {
