@@ -105,16 +105,19 @@ StatusOr<ModelConfig> ResolveModel(const RunConfig& config, const TokenStore& st
   return model;
 }
 
-Status CheckFitsMemory(const RunConfig& config, const ModelConfig& model, const ParamLayout& layout, int64_t block_stashes,
+ParamLayoutOptions LayoutOptionsOf(const RunConfig& config) {
+  return {.compute_dtype = config.precision == Precision::kBf16 ? DType::kBF16 : DType::kF32,
+          .zero_stage = static_cast<int>(config.zero_optimization.stage),
+          .offload_optimizer = config.zero_optimization.offload_optimizer.device == OffloadDevice::kCpu};
+}
+
+Status CheckFitsMemory(const RunConfig& config, const ModelConfig& model, const RankMemory& memory, int64_t block_stashes,
                        Device device) {
-  double device_bytes = 0, host_bytes = 0;
-  for (const ParamBuffer& buffer : layout.Buffers()) {
-    (buffer.on_host ? host_bytes : device_bytes) += static_cast<double>(buffer.bytes());
-  }
+  auto device_bytes = static_cast<double>(memory.device_bytes()), host_bytes = static_cast<double>(memory.host_bytes());
   const double tokens = static_cast<double>(*config.train_micro_batch_size_per_gpu) *
                         static_cast<double>(config.data.sequence_length) / static_cast<double>(config.parallel.tp);
   const double inputs_bytes = tokens * static_cast<double>(model.hidden_size * block_stashes) *
-                              static_cast<double>(DTypeSize(layout.options().compute_dtype));
+                              static_cast<double>(DTypeSize(LayoutOptionsOf(config).compute_dtype));
   if (!device.is_cuda()) device_bytes += std::exchange(host_bytes, 0);
   const auto check = [&](double bytes, const std::string& what, Device where) -> Status {
     if (bytes <= MemoryBytes(where)) return absl::OkStatus();

@@ -6,6 +6,7 @@
 #include "data/token_store_hdf5.h"
 #include "model/config.h"
 #include "parallel/param_layout.h"
+#include "trainer/rank_memory.h"
 #include "trainer/run_config.h"
 
 namespace weft {
@@ -14,10 +15,13 @@ namespace weft {
 // Refuses data that was tokenised for another vocabulary, and sequences beyond max_position_embeddings.
 StatusOr<ModelConfig> ResolveModel(const RunConfig& config, const TokenStore& store);
 
-// Refuses what can never fit: this rank's weights, gradients, masters and moments, and the inputs of `block_stashes` blocks
-// ([T / tp, D] each), beyond all the memory that `device` has, or the host where they live there. The rest of the activations
-// comes on top, so a run that passes may still be too large.
-Status CheckFitsMemory(const RunConfig& config, const ModelConfig& model, const ParamLayout& layout, int64_t block_stashes,
+// What the run keeps of its parameters, and how.
+ParamLayoutOptions LayoutOptionsOf(const RunConfig& config);
+
+// Refuses what can never fit: what a rank allocates for parameters, and the inputs of `block_stashes` blocks ([T / tp, D]
+// each), beyond all the memory that `device` has, or the host where they live there. The rest of the activations comes on
+// top, so a run that passes may still be too large.
+Status CheckFitsMemory(const RunConfig& config, const ModelConfig& model, const RankMemory& memory, int64_t block_stashes,
                        Device device);
 
 }  // namespace weft

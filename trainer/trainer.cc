@@ -97,15 +97,12 @@ Status Trainer::BuildModel() {
   DecoderParams params = MakeDecoderParams(model_config_);
   AssignStages(&params, stages_);
   const Peaks peaks = Max(MeasurePeaks(plan_, stages_), MeasurePeaks(evaluation_plan_, stages_));
-  const ParamStore::Options options = {
-      .compute_dtype = config_.precision == Precision::kBf16 ? DType::kBF16 : DType::kF32,
-      .zero_stage = static_cast<int>(config_.zero_optimization.stage),
-      .offload_optimizer = config_.zero_optimization.offload_optimizer.device == OffloadDevice::kCpu};
-  WEFT_RETURN_IF_ERROR(CheckFitsMemory(config_, model_config_, ParamLayout(params.specs, mesh_.shape, mesh_.coord, options),
-                                       peaks.block_stashes, place_.device));
+  const ParamStore::Options options = LayoutOptionsOf(config_);
+  const std::vector<Plan> plans = {plan_, evaluation_plan_};
+  const RankMemory memory = MemoryOf(ParamLayout(params.specs, mesh_.shape, mesh_.coord, options), stages_, plans);
+  WEFT_RETURN_IF_ERROR(CheckFitsMemory(config_, model_config_, memory, peaks.block_stashes, place_.device));
   params_ = std::make_unique<ParamStore>(params.specs, mesh_.shape, mesh_.coord, place_.device, options);
-  sync_ = std::make_unique<ParamSync>(params_.get(), mesh_, stages_, std::vector<Plan>{plan_, evaluation_plan_},
-                                      stream_.get(), comm_stream_.get());
+  sync_ = std::make_unique<ParamSync>(params_.get(), mesh_, stages_, plans, stream_.get(), comm_stream_.get());
   decoder_ = std::make_unique<Decoder>(
       model_config_, params, params_.get(), stream_.get(),
       Decoder::Options{.tokens_per_micro_batch = tokens_per_micro_batch(),
