@@ -98,6 +98,10 @@ struct TinyRig {
                  .tensor_parallel = mesh.tp.get()}) {
     store.Initialize(*stream, 7);
   }
+  ~TinyRig() {  // another rank may still be receiving from this one's memory
+    stream->Synchronize();
+    transfer->Synchronize();
+  }
 
   // This rank's part of the loss per unmasked token; gradients of it are left in the store.
   double Train(const std::vector<MicroBatchView>& batches, int64_t unmasked) {
