@@ -68,7 +68,7 @@ struct TinyPlace {
   ScheduleType schedule = ScheduleType::k1F1B;
   int interleave = 1;
   std::vector<int64_t> blocks_per_stage;
-  int num_micro_batches = 1;  // of a training plan, unless there is one pipeline rank, where any number goes
+  int num_micro_batches = 1;  // the most of a plan; with one pipeline rank any number goes
 };
 
 // A decoder with everything it needs, on one rank.
@@ -86,7 +86,8 @@ struct TinyRig {
         stream(MakeStream(device, delay_seed)),
         transfer(MakeStream(device, delay_seed == 0 ? 0 : delay_seed + 1000)),
         store(SpecsOnStages(), mesh.shape, mesh.coord, device, {.compute_dtype = dtype}),
-        sync(&store, mesh, stages, {TrainingPlan(place.num_micro_batches), EvaluationPlan()}, stream.get(), stream.get()),
+        sync(&store, mesh, stages, {TrainingPlan(place.num_micro_batches), EvaluationPlan(place.num_micro_batches)},
+             stream.get(), stream.get()),
         decoder(config, params, &store, stream.get(),
                 {.tokens_per_micro_batch = tokens_per_micro_batch,
                  .max_positions = 128,
@@ -94,7 +95,7 @@ struct TinyRig {
                  .stages = stages,
                  .stage = mesh.coord.of(Axis::kPp),
                  .peaks = Max(MeasurePeaks(TrainingPlan(place.num_micro_batches), stages),
-                              MeasurePeaks(EvaluationPlan(), stages)),
+                              MeasurePeaks(EvaluationPlan(place.num_micro_batches), stages)),
                  .tensor_parallel = mesh.tp.get()}) {
     store.Initialize(*stream, 7);
   }
@@ -111,8 +112,11 @@ struct TinyRig {
     return ValuesOf(*stream, decoder.loss_sum())[0] / static_cast<double>(unmasked);
   }
   double Evaluate(const MicroBatchView& batch, int64_t unmasked) {
-    decoder.BeginEvaluation({batch});
-    Run(EvaluationPlan());
+    return Evaluate(std::vector<MicroBatchView>{batch}, unmasked);
+  }
+  double Evaluate(const std::vector<MicroBatchView>& batches, int64_t unmasked) {
+    decoder.BeginEvaluation(batches);
+    Run(EvaluationPlan(static_cast<int>(batches.size())));
     return ValuesOf(*stream, decoder.loss_sum())[0] / static_cast<double>(unmasked);
   }
   void Run(const Plan& plan) {
@@ -137,8 +141,8 @@ struct TinyRig {
   Plan TrainingPlan(int num_micro_batches) const {
     return MakeTrainingPlans(stages, place.schedule, num_micro_batches, {})[static_cast<size_t>(mesh.coord.of(Axis::kPp))];
   }
-  Plan EvaluationPlan() const {
-    return MakeEvaluationPlans(stages, 1, {})[static_cast<size_t>(mesh.coord.of(Axis::kPp))];
+  Plan EvaluationPlan(int num_micro_batches) const {
+    return MakeEvaluationPlans(stages, num_micro_batches, {})[static_cast<size_t>(mesh.coord.of(Axis::kPp))];
   }
 
   ModelConfig config;

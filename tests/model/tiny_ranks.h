@@ -16,7 +16,7 @@ namespace weft {
 
 struct Outcome {
   double loss = 0;                            // a token, of the training step
-  double evaluated = 0;                       // a token of the first micro-batch, by the evaluation plan
+  double evaluated = 0;                       // a token, by the evaluation plan
   std::vector<std::vector<float>> gradients;  // by parameter, [global shape]
 };
 
@@ -73,9 +73,9 @@ inline Outcome TrainOnRanks(const TinyJob& job, const std::vector<MicroBatch>& b
     place.num_micro_batches = static_cast<int>(batches.size());
     TinyRig rig(job.config, batches[0].tokens.num_elements(), job.recompute, job.dtype,
                 static_cast<uint64_t>(world.rank()) + 1, Device::Cpu(), place);
-    const double before = rig.Evaluate(views[0], batches[0].num_unmasked);
+    const double before = rig.Evaluate(views, unmasked);
     const double loss = rig.Train(views, unmasked);
-    const double after = rig.Evaluate(views[0], batches[0].num_unmasked);
+    const double after = rig.Evaluate(views, unmasked);
     const std::lock_guard<std::mutex> lock(mutex);
     EXPECT_EQ(before, after);
     const int last = job.place.mesh.pp - 1;
