@@ -1,14 +1,21 @@
 // `weft inspect`: looks at configurations, models, checkpoints and data without running anything.
+#include <sys/ioctl.h>
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 
 #include "absl/strings/str_format.h"
 #include "checkpoint/checkpoint.h"
 #include "core/config_writer.h"
 #include "data/inspect.h"
 #include "launch/report.h"
+#include "launch/schedule_report.h"
 #include "launch/verbs.h"
 #include "model/params.h"
+#include "trainer/model_setup.h"
 #include "trainer/run_config.h"
 
 namespace weft {
@@ -19,6 +26,41 @@ Status InspectConfig(const ConfigSources& sources, int64_t ranks) {
   WEFT_ASSIGN_OR_RETURN(const ConfigReport report, ReadRunConfig(sources, ranks, config));
   for (const std::string& notice : report.notices) LogInfo(notice);
   std::fputs(WriteConfig(config).c_str(), stdout);
+  return absl::OkStatus();
+}
+
+// How stdout shows a drawing. NO_COLOR (no-color.org) is honoured.
+DrawingStyle StyleOfStdout() {
+  if (::isatty(STDOUT_FILENO) != 1) return {};
+  winsize size = {};
+  const bool known = ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+  const char* no_color = std::getenv("NO_COLOR");
+  return {.width = known ? size.ws_col : DrawingStyle{}.width, .color = no_color == nullptr || *no_color == '\0'};
+}
+
+struct ScheduleArguments {
+  ConfigSources sources;
+  int64_t ranks = 0;  // 0: pp * tp
+  int width = 0;      // 0: the terminal's
+  bool actions = false;
+};
+
+Status InspectSchedule(const ScheduleArguments& arguments) {
+  RunConfig config;
+  int64_t ranks = arguments.ranks;
+  if (ranks == 0) {
+    WEFT_RETURN_IF_ERROR(ReadConfig(arguments.sources, config).status());
+    const auto within = [](int64_t n) { return std::clamp<int64_t>(n, 1, 1 << 15); };  // what is beyond is refused below
+    ranks = within(config.parallel.pp) * within(config.parallel.tp);
+    config = {};
+  }
+  WEFT_ASSIGN_OR_RETURN(const ConfigReport report, ReadRunConfig(arguments.sources, ranks, config));
+  for (const std::string& notice : report.notices) LogInfo(notice);
+  WEFT_ASSIGN_OR_RETURN(const ModelConfig model, ReadModel(config));
+  ScheduleReportOptions options = {.drawing = StyleOfStdout(), .actions = arguments.actions};
+  if (arguments.width > 0) options.drawing.width = arguments.width;
+  WEFT_ASSIGN_OR_RETURN(const std::string text, ScheduleReport(config, model, static_cast<int>(ranks), options));
+  std::fputs(text.c_str(), stdout);
   return absl::OkStatus();
 }
 
@@ -64,21 +106,56 @@ void AddPathVerb(CLI::App& inspect, const ChooseVerb& choose, const char* name, 
   verb->callback([=] { choose([=] { return Report(look(*path)); }); });
 }
 
+void AddConfigSources(CLI::App& verb, ConfigSources& sources) {
+  verb.add_option("CONFIG", sources.path, "YAML or JSON")->required();
+  verb.add_option("--set", sources.overrides, "Override a key (repeatable)")->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)->type_name("KEY=VALUE");
+  verb.add_option("--deepspeed", sources.deepspeed_path, "A DeepSpeed JSON file to merge in")->type_name("FILE");
+}
+
+void AddScheduleVerb(CLI::App& inspect, const ChooseVerb& choose) {
+  CLI::App* verb = inspect.add_subcommand("schedule", "Draw what each pipeline rank does in a step, and say what it waits and holds");
+  auto arguments = std::make_shared<ScheduleArguments>();
+  AddConfigSources(*verb, arguments->sources);
+  verb->add_option("--ranks", arguments->ranks, "Ranks of the job; left out, parallel.pp * parallel.tp")
+      ->check(CLI::Range(1, 1 << 30));
+  verb->add_option("--width", arguments->width, "Columns of the drawing; left out, the terminal's, or 120")
+      ->check(CLI::Range(40, 100000));
+  verb->add_flag("--actions", arguments->actions, "List every rank's actions, too, as they are executed");
+  verb->footer(
+      "Nothing runs: the plans of all ranks are played against each other with the cost of each part estimated from the\n"
+      "model's shape; communication takes no time. A cell is a micro-batch's forward (F) or backward (B) on a rank's blocks;\n"
+      "zero_bubble splits B into I, which the rank before waits for, and W, which fills gaps. Dots are the bubble: more\n"
+      "micro-batches (gradient_accumulation_steps) make it smaller, as do interleaved and zero_bubble; where one rank is always\n"
+      "busy, parallel.blocks_per_stage balances.\n\n"
+      "The table counts what a rank holds at most at once: stashes (activations kept for the backward) of blocks and heads, a\n"
+      "block and micro-batch each; gradients between blocks; blocks whose weight gradients are put off; and parameter groups\n"
+      "gathered whole (ZeRO 1 and up).\n\n"
+      "--actions lists, with GROUP.MICRO_BATCH (group 0 is the embedding, 1 block 0, ..., the last one the head):\n"
+      "  F B I W        forward, backward, gradients of inputs, of weights\n"
+      "  A2.0>1 A3.0<0  an activation sent to pp rank 1, received from rank 0\n"
+      "  D3.0>0 D2.0<1  a gradient, the other way\n"
+      "  G2 X2 R2       group 2's weights gathered, let go; its gradients summed over data-parallel ranks\n"
+      "  T V            a tied table's gradients summed over first and last rank; those of norms and biases\n\n"
+      "Examples:\n"
+      "  weft inspect schedule run.yaml --set parallel.pp=4 --set gradient_accumulation_steps=8\n"
+      "  weft inspect schedule run.yaml --ranks 16 --set parallel.schedule=zero_bubble --actions");
+  verb->callback([=] { choose([=] { return Report(InspectSchedule(*arguments)); }); });
+}
+
 }  // namespace
 
 void AddInspectVerb(CLI::App& app, const ChooseVerb& choose) {
-  CLI::App* inspect = app.add_subcommand("inspect", "Look at a configuration, a model, a checkpoint or data without running anything");
+  CLI::App* inspect = app.add_subcommand("inspect", "Look at a configuration, a model, a schedule, a checkpoint or data without running anything");
   inspect->require_subcommand(1);
   CLI::App* config = inspect->add_subcommand("config", "Print a run's configuration with everything resolved");
   auto sources = std::make_shared<ConfigSources>();
   auto ranks = std::make_shared<int64_t>(1);
-  config->add_option("CONFIG", sources->path, "YAML or JSON")->required();
-  config->add_option("--set", sources->overrides, "Override a key (repeatable)")->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)->type_name("KEY=VALUE");
-  config->add_option("--deepspeed", sources->deepspeed_path, "A DeepSpeed JSON file to merge in")->type_name("FILE");
+  AddConfigSources(*config, *sources);
   config->add_option("--ranks", *ranks, "Resolve batch sizes for this many ranks")->capture_default_str();
   config->callback([=] { choose([=] { return Report(InspectConfig(*sources, *ranks)); }); });
 
+  AddScheduleVerb(*inspect, choose);
   inspect->add_subcommand("reference", "Print every key of a configuration with its default and meaning, as Markdown")
       ->callback([=] { choose([] { return Report(PrintReference()); }); });
   AddPathVerb(*inspect, choose, "params", "List a model's parameters", "DIR",

@@ -56,8 +56,14 @@ class PeakCounter {
       case ActionKind::kSendGradient:
         gradients_.Return(key);
         return;
+      case ActionKind::kGather:
+        gathered_.Take(key);
+        return;
+      case ActionKind::kRelease:
+        gathered_.Return(key);
+        return;
       default:
-        return;  // moves weights, which ParamSync counts
+        return;
     }
   }
 
@@ -66,7 +72,8 @@ class PeakCounter {
             .head_stashes = head_stashes_.most(),
             .pending_weights = pending_.most(),
             .pending_weights_at_forward = pending_at_forward_,
-            .residual_grads = gradients_.most()};
+            .residual_grads = gradients_.most(),
+            .gathered_groups = gathered_.most()};
   }
 
  private:
@@ -99,7 +106,7 @@ class PeakCounter {
 
   const StageLayout& layout_;
   const bool training_;
-  Held block_stashes_, head_stashes_, pending_, gradients_;
+  Held block_stashes_, head_stashes_, pending_, gradients_, gathered_;
   int pending_at_forward_ = 0;
 };
 
@@ -110,7 +117,8 @@ Peaks Max(const Peaks& a, const Peaks& b) {
           .head_stashes = std::max(a.head_stashes, b.head_stashes),
           .pending_weights = std::max(a.pending_weights, b.pending_weights),
           .pending_weights_at_forward = std::max(a.pending_weights_at_forward, b.pending_weights_at_forward),
-          .residual_grads = std::max(a.residual_grads, b.residual_grads)};
+          .residual_grads = std::max(a.residual_grads, b.residual_grads),
+          .gathered_groups = std::max(a.gathered_groups, b.gathered_groups)};
 }
 
 Peaks MeasurePeaks(const Plan& plan, const StageLayout& layout) {

@@ -19,6 +19,7 @@ struct Peaks {
   // Gradients [T/tp, D] of what a group put out or took in. Taken at D<(g), and at B or I (g) for its dx, by blocks and the
   // head. The one that flows into g is returned at the end of B or W (g); the one that flows out of a virtual stage at D>.
   int residual_grads = 0;
+  int gathered_groups = 0;  // parameter groups whose matrices are whole between G and X, or the end of the plan
   bool operator==(const Peaks&) const = default;
 };
 

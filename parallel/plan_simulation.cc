@@ -99,17 +99,11 @@ class Player {
   }
 
   double CostOf(const Action& action) const {
-    const double size = action.group == 0 ? costs_.embedding : layout_.IsBlock(action.group) ? 1 : costs_.head;
-    switch (action.kind) {
-      case ActionKind::kForward:
-        return size * costs_.forward;
-      case ActionKind::kBackward:
-        return size * (costs_.backward_input + costs_.backward_weight);
-      case ActionKind::kBackwardInput:
-        return size * costs_.backward_input;
-      default:
-        return size * costs_.backward_weight;
-    }
+    const bool is_forward = action.kind == ActionKind::kForward;
+    if (!layout_.IsBlock(action.group)) return action.group == layout_.head_group() && !is_forward ? costs_.head : 0;
+    if (is_forward) return costs_.forward;
+    return (action.kind == ActionKind::kBackwardWeight ? 0 : costs_.backward_input) +
+           (action.kind == ActionKind::kBackwardInput ? 0 : costs_.backward_weight);
   }
 
   bool TryCompute(int rank, const Action& action) {

@@ -13,13 +13,12 @@
 
 namespace weft {
 
-// Of one group and micro-batch.
+// Time of one group and micro-batch. The embedding, which copies rows, takes none.
 struct GroupCosts {
-  double forward = 1;  // of a block, and so on
+  double forward = 1;  // of a block, as are the next two
   double backward_input = 1;
   double backward_weight = 1;
-  double embedding = 0;  // all of these for the embedding, as a multiple of a block's
-  double head = 0;
+  double head = 0;     // the head's backward: in training it computes the loss there, too, and nothing in its forward
 };
 
 struct Span {

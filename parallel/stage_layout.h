@@ -40,8 +40,8 @@ struct StageLayout {
 // blocks_per_stage: one number a virtual stage; the first virtual stage has the embedding besides, the last one the head,
 // so these two may have no blocks. Empty: as even as possible, and where it is not even the first and the last have fewer.
 // Errors name the key of section `parallel`.
-StatusOr<StageLayout> MakeStageLayout(int num_blocks, int pp, int interleave, const std::vector<int64_t>& blocks_per_stage,
-                                      bool tied);
+StatusOr<StageLayout> MakeStageLayout(int64_t num_blocks, int64_t pp, int64_t interleave,
+                                      const std::vector<int64_t>& blocks_per_stage, bool tied);
 
 // A line a rank: "rank 0: embedding, blocks 0-3 | blocks 8-11".
 std::string ToString(const StageLayout& layout);

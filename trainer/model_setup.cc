@@ -85,14 +85,17 @@ double MemoryBytes(Device device) {
 
 }  // namespace
 
+StatusOr<ModelConfig> ReadModel(const RunConfig& config) {
+  if (!config.model.path.empty()) return ReadModelConfig(config.model.path);
+  return ModelConfigFromJson(SectionJson(config.model), "model");
+}
+
 StatusOr<ModelConfig> ResolveModel(const RunConfig& config, const TokenStore& store) {
-  ModelConfig model;
-  if (!config.model.path.empty()) {
-    WEFT_ASSIGN_OR_RETURN(model, ReadModelConfig(config.model.path));
-    WEFT_RETURN_IF_ERROR(CheckSameTokenizer(config, store));
-  } else {
-    WEFT_ASSIGN_OR_RETURN(model, ModelConfigFromJson(SectionJson(config.model), "model"));
+  WEFT_ASSIGN_OR_RETURN(ModelConfig model, ReadModel(config));
+  if (config.model.path.empty()) {
     TakeTokenIds(store, &model);
+  } else {
+    WEFT_RETURN_IF_ERROR(CheckSameTokenizer(config, store));
   }
   if (store.vocab_size() > model.vocab_size) {
     return UserError("model.vocab_size is ", model.vocab_size, ", but ", config.data.path, " holds token ids up to ",

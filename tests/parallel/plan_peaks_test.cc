@@ -78,7 +78,10 @@ Peaks Recount(const Plan& plan, const StageLayout& layout, int rank, int num_mic
   }
   Peaks peaks = {.block_stashes = blocks.most(), .head_stashes = heads.most(), .pending_weights = pending.most(),
                  .residual_grads = gradients.most()};
+  int gathered = 0;
   for (size_t i = 0; i < plan.size(); ++i) {
+    gathered += (plan[i].kind == ActionKind::kGather) - (plan[i].kind == ActionKind::kRelease);
+    peaks.gathered_groups = std::max(peaks.gathered_groups, gathered);
     if (plan[i].kind == kF && plan[i].group > 0 && plan[i].group < head) {
       peaks.pending_weights_at_forward = std::max(peaks.pending_weights_at_forward, pending.at(i));
     }
@@ -88,14 +91,14 @@ Peaks Recount(const Plan& plan, const StageLayout& layout, int rank, int num_mic
 
 std::string ToString(const Peaks& p) {
   return StrCat("blocks ", p.block_stashes, " heads ", p.head_stashes, " pending ", p.pending_weights, " at forward ",
-                p.pending_weights_at_forward, " gradients ", p.residual_grads);
+                p.pending_weights_at_forward, " gradients ", p.residual_grads, " gathered ", p.gathered_groups);
 }
 
 TEST(PlanPeaks, AreThoseOfARecount) {
   ForEverySchedule([](const ScheduleCase& c) {
     if (c.num_micro_batches > 12) return;  // the recount takes time that grows with the square of the plan
     SCOPED_TRACE(c.ToString());
-    const std::vector<Plan> training = MakeTrainingPlans(c.layout, c.type, c.num_micro_batches, {.zero_stage = 2});
+    const std::vector<Plan> training = MakeTrainingPlans(c.layout, c.type, c.num_micro_batches, {.zero_stage = 3});
     const std::vector<Plan> evaluation = MakeEvaluationPlans(c.layout, c.num_micro_batches, {});
     for (int rank = 0; rank < c.layout.pp; ++rank) {
       ASSERT_EQ(ToString(MeasurePeaks(training[rank], c.layout)),
@@ -148,12 +151,25 @@ TEST(PlanPeaks, ReceivingAheadCostsAtMostOneBlockMore) {
   }
 }
 
+TEST(PlanPeaks, WeightsStayAsLongAsReshardSays) {
+  const StageLayout layout = *MakeStageLayout(6, 1, 1, {}, false);
+  const auto gathered = [&](Reshard reshard, int prefetch) {
+    const ShardPolicy policy = {.zero_stage = 3, .reshard = reshard, .prefetch = prefetch};
+    return MeasurePeaks(MakeTrainingPlans(layout, ScheduleType::k1F1B, 4, policy)[0], layout).gathered_groups;
+  };
+  EXPECT_EQ(gathered(Reshard::kPerUse, 0), 1);
+  EXPECT_EQ(gathered(Reshard::kPerUse, 1), 2);
+  EXPECT_EQ(gathered(Reshard::kPerUse, 2), 3);
+  EXPECT_EQ(gathered(Reshard::kPerMicroBatch, 0), 7);  // all but the embedding, whose backward reads no weights
+  EXPECT_EQ(gathered(Reshard::kPerStep, 0), 8);
+}
+
 TEST(PlanPeaks, OfOneRankNeedNoMoreThanPlainAccumulation) {
   const StageLayout layout = *MakeStageLayout(3, 1, 1, {}, false);
   const Peaks training = MeasurePeaks(MakeTrainingPlans(layout, ScheduleType::k1F1B, 4, {})[0], layout);
-  EXPECT_EQ(ToString(training), "blocks 3 heads 1 pending 1 at forward 0 gradients 2");
+  EXPECT_EQ(ToString(training), "blocks 3 heads 1 pending 1 at forward 0 gradients 2 gathered 0");
   const Peaks evaluation = MeasurePeaks(MakeEvaluationPlans(layout, 4, {})[0], layout);
-  EXPECT_EQ(ToString(evaluation), "blocks 2 heads 1 pending 0 at forward 0 gradients 0");
+  EXPECT_EQ(ToString(evaluation), "blocks 2 heads 1 pending 0 at forward 0 gradients 0 gathered 0");
   EXPECT_EQ(Max(training, evaluation), training);
 }
 

@@ -33,11 +33,13 @@ TEST(StageLayout, RefusesByKey) {
   EXPECT_THAT(Layout(4, 0), HasSubstr("parallel.pp: 0"));
   EXPECT_THAT(Layout(4, 2, 0), HasSubstr("parallel.interleave: 0"));
   EXPECT_THAT(Layout(4, 1, 2), HasSubstr("parallel.interleave: 2 virtual stages a rank need parallel.pp of 2 or more"));
-  EXPECT_THAT(Layout(2, 8), HasSubstr("parallel.pp: stage 3 of 8 has none of the model's 2 blocks"));
+  EXPECT_THAT(Layout(2, 8), HasSubstr("parallel.pp: the model's 2 blocks make 4 stages at most, not 8"));
+  EXPECT_THAT(Layout(4, 2, 1 << 30), HasSubstr("parallel.interleave: the model's 4 blocks make 6 stages at most; parallel.pp 2"));
   EXPECT_THAT(Layout(4, 2, 1, {2, 1, 1}), HasSubstr("parallel.blocks_per_stage: 3 numbers for 2 virtual stages"));
   EXPECT_THAT(Layout(4, 3, 1, {2, 0, 2}), HasSubstr("parallel.blocks_per_stage: stage 1 of 3 has none"));
   EXPECT_THAT(Layout(4, 2, 1, {2, 3}), HasSubstr("parallel.blocks_per_stage: 5 blocks in all, but the model has 4"));
-  EXPECT_THAT(Layout(4, 2, 1, {5, -1}), HasSubstr("parallel.blocks_per_stage: -1 blocks"));
+  EXPECT_THAT(Layout(4, 2, 1, {-1, 5}), HasSubstr("parallel.blocks_per_stage: -1 blocks"));
+  EXPECT_THAT(Layout(4, 2, 1, {int64_t{1} << 62, int64_t{1} << 62}), HasSubstr("parallel.blocks_per_stage: 4611686018427387904"));
 }
 
 TEST(StageLayout, KnowsWhereEachGroupRuns) {

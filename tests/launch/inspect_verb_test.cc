@@ -1,0 +1,48 @@
+// `weft inspect schedule` as users run it.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/launch/job.h"
+
+namespace weft {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+JobResult Inspect(const std::string& more) {
+  return RunWeft("inspect schedule configs/tiny.yaml --set model.num_hidden_layers=4 " + more);
+}
+
+TEST(InspectSchedule, DrawsTheStepOfEveryPipelineRank) {
+  const JobResult job = Inspect("--set parallel.pp=2 --set train_micro_batch_size_per_gpu=2");
+  ASSERT_EQ(job.exit_code, 0) << job.err;
+  EXPECT_THAT(job.out, HasSubstr("1f1b: 4 micro-batches a step over pp 2, dp 1, tp 1; nothing is sharded\n"));
+  EXPECT_THAT(job.out, HasSubstr("rank 0: embedding, blocks 0-1\nrank 1: blocks 2-3, head\n"));
+  EXPECT_THAT(job.out, HasSubstr("rank 0  │F0 F1 "));
+  EXPECT_THAT(job.out, HasSubstr("(the bubble)"));
+  EXPECT_THAT(job.out, Not(HasSubstr("A2.0>1")));
+}
+
+TEST(InspectSchedule, ListsActionsAndShardsOverTheRanksAskedFor) {
+  const JobResult job = Inspect(
+      "--ranks 4 --actions --set parallel.pp=2 --set train_micro_batch_size_per_gpu=4 --set zero_optimization.stage=3");
+  ASSERT_EQ(job.exit_code, 0) << job.err;
+  EXPECT_THAT(job.out, HasSubstr("pp 2, dp 2, tp 1; ZeRO 3, reshard per_micro_batch, prefetch 1\n"));
+  EXPECT_THAT(job.out, HasSubstr("rank 1: G3 A3.0<0 G4 F3.0 G0 F4.0 F5.0 B5.0 X0 R0 B4.0 X4 R4 B3.0 D3.0>0 X3 R3 T V\n"));
+}
+
+TEST(InspectSchedule, NamesTheKeyOfAMistake) {
+  const JobResult stages = Inspect("--set parallel.pp=8");
+  EXPECT_EQ(stages.exit_code, 2);
+  EXPECT_THAT(stages.err, HasSubstr("parallel.pp: the model's 4 blocks make 6 stages at most, not 8"));
+  const JobResult ranks = Inspect("--ranks 3 --set parallel.pp=2");
+  EXPECT_EQ(ranks.exit_code, 2);
+  EXPECT_THAT(ranks.err, HasSubstr("pp 2 * tp 1 does not divide the number of ranks, 3"));
+  const JobResult schedule = Inspect("--set parallel.schedule=zigzag");
+  EXPECT_EQ(schedule.exit_code, 2);
+  EXPECT_THAT(schedule.err, HasSubstr("zero_bubble"));
+}
+
+}  // namespace
+}  // namespace weft
