@@ -114,7 +114,7 @@ void AddConfigSources(CLI::App& verb, ConfigSources& sources) {
 }
 
 void AddScheduleVerb(CLI::App& inspect, const ChooseVerb& choose) {
-  CLI::App* verb = inspect.add_subcommand("schedule", "Draw what each pipeline rank does in a step, and say what it waits and holds");
+  CLI::App* verb = inspect.add_subcommand("schedule", "Draw what each pipeline rank does in a step, with what it waits and holds");
   auto arguments = std::make_shared<ScheduleArguments>();
   AddConfigSources(*verb, arguments->sources);
   verb->add_option("--ranks", arguments->ranks, "Ranks of the job; left out, parallel.pp * parallel.tp")

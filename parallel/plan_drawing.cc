@@ -119,9 +119,9 @@ std::string Legend(const std::vector<std::vector<Cell>>& rows, const StageLayout
   std::string text = "F forward";
   if (has(ActionKind::kBackward)) text += ", B backward";
   if (has(ActionKind::kBackwardInput)) text += ", I gradients of inputs, W of weights";
-  text += ", each with its micro-batch";
-  if (layout.num_virtual_stages() > layout.pp) text += " and a, b, ... for the virtual stage";
-  return text + "; · waits. Time counts forwards of a block.\n";
+  text += ", with the micro-batch";
+  if (layout.num_virtual_stages() > layout.pp) text += " and its virtual stage (a, b, ...)";
+  return text + "; · waits. Time in forwards of a block.\n";
 }
 
 // The columns of a drawing: how many, and how time maps to them. The shortest cell has room for its label.

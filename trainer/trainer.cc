@@ -16,6 +16,7 @@
 #include "trainer/loss_plot.h"
 #include "trainer/model_setup.h"
 #include "trainer/resume.h"
+#include "trainer/schedule_setup.h"
 #include "trainer/train_state.h"
 
 namespace weft {
@@ -74,16 +75,11 @@ Status Trainer::Build() {
 
 // What each rank does in a step, and whether the model can be cut so.
 Status Trainer::BuildPlans() {
-  const ParallelSection& parallel = config_.parallel;
-  const ZeroSection& zero = config_.zero_optimization;
   WEFT_RETURN_IF_ERROR(CheckTensorParallel(model_config_, mesh_.shape.tp, tokens_per_micro_batch()));
-  WEFT_ASSIGN_OR_RETURN(stages_, MakeStageLayout(static_cast<int>(model_config_.num_hidden_layers), mesh_.shape.pp,
-                                                 static_cast<int>(parallel.interleave), parallel.blocks_per_stage,
-                                                 model_config_.tie_word_embeddings));
+  WEFT_ASSIGN_OR_RETURN(stages_, StageLayoutOf(config_, model_config_));
   const int micro_batches = static_cast<int>(*config_.gradient_accumulation_steps);
-  const ShardPolicy policy = {.zero_stage = mesh_.shape.dp > 1 ? static_cast<int>(zero.stage) : 0,
-                              .reshard = zero.reshard, .prefetch = static_cast<int>(zero.prefetch)};
-  std::vector<Plan> training = MakeTrainingPlans(stages_, parallel.schedule, micro_batches, policy);
+  const ShardPolicy policy = ShardPolicyOf(config_, mesh_.shape.dp);
+  std::vector<Plan> training = MakeTrainingPlans(stages_, config_.parallel.schedule, micro_batches, policy);
   const int64_t per_micro_batch = *config_.train_micro_batch_size_per_gpu * mesh_.shape.dp;
   evaluation_micro_batches_ = std::clamp<int64_t>((validation_->num_sequences() + per_micro_batch - 1) / per_micro_batch, 1, micro_batches);
   std::vector<Plan> evaluation = MakeEvaluationPlans(stages_, static_cast<int>(evaluation_micro_batches_), policy);

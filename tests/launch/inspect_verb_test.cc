@@ -29,7 +29,7 @@ TEST(InspectSchedule, ListsActionsAndShardsOverTheRanksAskedFor) {
       "--ranks 4 --actions --set parallel.pp=2 --set train_micro_batch_size_per_gpu=4 --set zero_optimization.stage=3");
   ASSERT_EQ(job.exit_code, 0) << job.err;
   EXPECT_THAT(job.out, HasSubstr("pp 2, dp 2, tp 1; ZeRO 3, reshard per_micro_batch, prefetch 1\n"));
-  EXPECT_THAT(job.out, HasSubstr("rank 1: G3 A3.0<0 G4 F3.0 G0 F4.0 F5.0 B5.0 X0 R0 B4.0 X4 R4 B3.0 D3.0>0 X3 R3 T V\n"));
+  EXPECT_THAT(job.out, HasSubstr("rank 1: G3 G4 A3.0<0 F3.0 G0 F4.0 F5.0 B5.0 X0 R0 B4.0 X4 R4 B3.0 D3.0>0 X3 R3 T V\n"));
 }
 
 TEST(InspectSchedule, NamesTheKeyOfAMistake) {
