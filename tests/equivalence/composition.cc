@@ -36,7 +36,6 @@ Composition FromRow(const CoverRow& row) {
 }
 
 bool IsMeaningful(const Composition& c) {
-  if (c.mesh.pp * c.mesh.tp != 1 || c.zero_stage != 0 || c.offload) return false;  // not built yet
   if (c.mesh.pp == 1 && (c.schedule != "1f1b" || c.uneven)) return false;
   if (c.mesh.dp == 1 && c.zero_stage != 0) return false;
   return c.zero_stage == 3 || c.reshard == "per_micro_batch";
@@ -120,8 +119,7 @@ std::vector<Composition> FullCompositions() {
 
 std::vector<Composition> IdleCompositions() {
   return {{.mesh = {.tp = 2}, .zero_stage = 3, .reshard = "per_use"},
-          {.mesh = {.pp = 2}, .zero_stage = 2, .offload = true, .accumulation = 4},
-          {.mesh = {.pp = 2}, .schedule = "zero_bubble"}};
+          {.mesh = {.pp = 2}, .zero_stage = 2, .offload = true, .accumulation = 4}};
 }
 
 }  // namespace weft

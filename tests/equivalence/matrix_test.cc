@@ -5,14 +5,13 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <iostream>
+#include <set>
+#include <string>
 
 #include "tests/equivalence/composition.h"
-#include "tests/equivalence/corpus.h"
-#include "tests/equivalence/pairwise_cover.h"
 #include "tests/equivalence/trajectory.h"
-#include "tests/launch/job.h"
+#include "tests/equivalence/uneven_run.h"
 
 namespace weft {
 namespace {
@@ -25,30 +24,20 @@ constexpr bool kSanitized = false;
 
 class EquivalenceMatrix : public testing::TestWithParam<Composition> {
  protected:
-  EquivalenceMatrix() : config_(scratch_.path() + "/run.yaml") {
-    const std::string corpus = scratch_.path() + "/corpus.h5";
-    WriteUnevenCorpus(corpus);
-    WriteEquivalenceConfig(config_, corpus, scratch_.path() + "/run");
-  }
-
-  RunConfig ConfigOf(const Composition& composition) const {
-    std::vector<std::string> keys = composition.ModelKeys();
-    for (const std::string& key : composition.LayoutKeys()) keys.push_back(key);
-    return ReadEquivalenceConfig(config_, keys, composition.mesh.size());
-  }
   Trajectory Run(const Composition& composition, const RunOptions& options = {}) const {
-    return RunOnThreads(ConfigOf(composition), composition.mesh.size(), options);
+    return RunOnThreads(run_.ConfigOf(composition), composition.mesh.size(), options);
   }
 
-  const ScratchFolder scratch_;
-  const std::string config_;
+ private:
+  const UnevenRun run_;
 };
 
 // What makes the comparison worth something: the reference learns, is clipped, and everything it has moves.
 void ExpectInstructive(const Trajectory& reference) {
-  ASSERT_EQ(reference.losses.size(), static_cast<size_t>(kEquivalenceSteps));
+  ASSERT_EQ(reference.losses.size(), static_cast<size_t>(UnevenRun::kSteps));
   EXPECT_LT(reference.losses.back(), 0.8 * reference.losses.front()) << "the loss falls by a fifth";
-  EXPECT_GT(reference.grad_norms.front(), 0.5) << "clipping is active";
+  for (const double norm : reference.grad_norms) EXPECT_GT(norm, 0.5) << "clipping is active";
+  ASSERT_FALSE(reference.end.empty() || reference.first_gradients.empty());
   for (const auto& [name, end] : reference.end) EXPECT_NE(end, reference.start.at(name)) << name << " does not move";
   for (const auto& [name, gradient] : reference.first_gradients) {
     EXPECT_TRUE(std::any_of(gradient.begin(), gradient.end(), [](float g) { return g != 0; })) << name << " has no gradient";
@@ -74,9 +63,32 @@ std::vector<Composition> OneOfEachMesh(const std::vector<Composition>& compositi
 
 std::vector<Composition> Cover() { return kSanitized ? OneOfEachMesh(PairwiseCompositions()) : PairwiseCompositions(); }
 
+// Every two settings that stand together in some composition, counted without the cover's own bookkeeping.
+std::set<std::string> PairsOfSettings(const std::vector<Composition>& compositions) {
+  std::set<std::string> pairs;
+  for (const Composition& c : compositions) {
+    const std::string settings[] = {"mesh=" + c.mesh.ToString(), "stage=" + std::to_string(c.zero_stage), c.offload ? "offload" : "no offload",
+                                    c.schedule, c.uneven ? "uneven" : "even", "recompute=" + c.recompute,
+                                    "micro-batches=" + std::to_string(c.accumulation), c.reshard, c.tied ? "tied" : "untied", c.family};
+    for (const std::string& a : settings) {
+      for (const std::string& b : settings) pairs.insert(a + ", " + b);
+    }
+  }
+  return pairs;
+}
+
 std::string NameOf(const testing::TestParamInfo<Composition>& info) { return info.param.Name(); }
 
 INSTANTIATE_TEST_SUITE_P(Pairs, EquivalenceMatrix, testing::ValuesIn(Cover()), NameOf);
+INSTANTIATE_TEST_SUITE_P(Full, EquivalenceMatrix, testing::ValuesIn(FullCompositions()), NameOf);
+INSTANTIATE_TEST_SUITE_P(Idle, EquivalenceMatrix, testing::ValuesIn(IdleCompositions()), NameOf);
+
+TEST(EquivalenceMatrixCover, HasEveryPairOfMeaningfulSettings) {
+  const std::vector<Composition> all = AllCompositions(), cover = PairwiseCompositions();
+  EXPECT_GT(all.size(), 5000u);
+  EXPECT_LT(cover.size(), 60u);
+  EXPECT_EQ(PairsOfSettings(cover), PairsOfSettings(all));
+}
 
 }  // namespace
 }  // namespace weft

@@ -2,10 +2,13 @@
 #include "tests/equivalence/pairwise_cover.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <map>
 
 namespace weft {
 namespace {
+
+constexpr uint64_t kHashFactor = 0x9E3779B97F4A7C15;  // Knuth's multiplicative hash, 64 bits
 
 std::vector<LevelPair> PairsOfRow(const CoverRow& row) {
   std::vector<LevelPair> pairs;
@@ -51,8 +54,10 @@ std::vector<CoverRow> PairwiseCover(const std::vector<CoverRow>& rows) {
   std::vector<CoverRow> cover;
   while (std::find(covered.begin(), covered.end(), false) != covered.end()) {
     size_t best = 0;
-    for (size_t i = 1; i < rows.size(); ++i) {
-      if (num_new(pairs_of[i]) > num_new(pairs_of[best])) best = i;
+    std::pair<int64_t, uint64_t> most = {-1, 0};
+    for (size_t i = 0; i < rows.size(); ++i) {
+      const std::pair<int64_t, uint64_t> mine = {num_new(pairs_of[i]), i * kHashFactor};
+      if (mine > most) std::tie(best, most) = std::tie(i, mine);
     }
     for (int pair : pairs_of[best]) covered[pair] = true;
     cover.push_back(rows[best]);

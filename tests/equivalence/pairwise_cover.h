@@ -1,8 +1,9 @@
 // Pairwise covers: few rows of settings in which every two settings of two factors stand together somewhere.
 //
 // Most faults of a composition show when two of its parts meet, so such a cover finds nearly what the whole product
-// would, at a hundredth of its cost. Greedy over the whole product: the row with most uncovered pairs comes next, the
-// first of equals, so the cover is a pure function of its arguments (Cohen et al., "The AETG System", 1997).
+// would, at a hundredth of its cost. Greedy over the whole product: the row with most uncovered pairs comes next (Cohen et
+// al., "The AETG System", 1997). Of equals a hash chooses, so that what no longer matters varies, too, and the cover is
+// a pure function of its arguments.
 #pragma once
 
 #include <functional>

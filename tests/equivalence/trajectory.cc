@@ -61,9 +61,10 @@ struct Collected {
   GlobalTensors start, first_gradients, end;
 };
 
-void AddPieces(const ParamStore& params, int rank, const std::function<ConstTensorView(int)>& piece, GlobalTensors* tensors) {
+void AddPieces(const ParamStore& params, const std::function<ConstTensorView(int)>& piece, GlobalTensors* tensors) {
   for (int id = 0; id < params.num_params(); ++id) {
-    if (rank == 0) tensors->Add(params.specs()[static_cast<size_t>(id)], params.SlabsOf(id), piece(id));
+    if (!params.Holds(id)) continue;
+    tensors->Add(params.specs()[static_cast<size_t>(id)], params.SlabsOf(id), piece(id), params.Votes(id));
   }
 }
 
@@ -73,44 +74,52 @@ void RunRank(const RunConfig& config, Communicator& world, const RunOptions& opt
   ASSERT_TRUE(trainer.ok()) << trainer.status();
   const ParamStore& params = (*trainer)->params();
   const auto master = [&params](int id) { return params.Master(id); };
-  AddPieces(params, world.rank(), master, &collected->start);
+  AddPieces(params, master, &collected->start);
   for (int step = 1; step <= options.steps; ++step) {
     const StatusOr<StepMetrics> metrics = (*trainer)->Step();
     ASSERT_TRUE(metrics.ok()) << metrics.status();
+    if (step == 1) AddPieces(params, [&params](int id) { return params.OwnedGrad(id); }, &collected->first_gradients);
     if (world.rank() != 0) continue;
     std::lock_guard<std::mutex> lock(collected->mutex);
     collected->trajectory.losses.push_back(metrics->loss);
     collected->trajectory.grad_norms.push_back(metrics->grad_norm);
   }
-  AddPieces(params, world.rank(), master, &collected->end);
+  AddPieces(params, master, &collected->end);
 }
 
 }  // namespace
 
-void GlobalTensors::Add(const ParamSpec& spec, const std::vector<Slab>& slabs, ConstTensorView piece) {
+void GlobalTensors::Add(const ParamSpec& spec, const std::vector<Slab>& slabs, ConstTensorView piece, bool votes) {
   std::lock_guard<std::mutex> lock(mutex_);
   Tensor& whole = tensors_[spec.name];
   whole.values.resize(static_cast<size_t>(spec.shape.num_elements()), 0);
-  whole.times_given.resize(whole.values.size(), 0);
-  const int64_t columns = NumColumns(spec.shape);
+  whole.num_voters.resize(whole.values.size(), 0);
   for (const Slab& slab : slabs) {
     const int64_t width = slab.col_end - slab.col_begin;
     for (int64_t row = slab.row_begin; row < slab.row_end; ++row) {
       const float* from = piece.data<float>() + (slab.local_row + row - slab.row_begin) * width;
-      for (int64_t column = 0; column < width; ++column) {
-        const auto at = static_cast<size_t>(row * columns + slab.col_begin + column);
-        whole.values[at] = from[column];
-        ++whole.times_given[at];
+      const auto at = static_cast<size_t>(row * NumColumns(spec.shape) + slab.col_begin);
+      if (!votes) {
+        whole.replicas.emplace_back(at, std::vector<float>(from, from + width));
+        continue;
       }
+      std::copy_n(from, width, &whole.values[at]);
+      for (int64_t i = 0; i < width; ++i) ++whole.num_voters[at + static_cast<size_t>(i)];
     }
   }
 }
 
-std::map<std::string, std::vector<float>> GlobalTensors::Take() {
-  std::map<std::string, std::vector<float>> taken;
+std::map<std::string, std::vector<float>> GlobalTensors::Take(std::vector<std::string>* complaints) {
+  Tensors taken;
   for (auto& [name, tensor] : tensors_) {
-    const auto [fewest, most] = std::minmax_element(tensor.times_given.begin(), tensor.times_given.end());
-    EXPECT_TRUE(*fewest == 1 && *most == 1) << name << ": ranks gave its elements " << *fewest << " to " << *most << " times";
+    const auto [fewest, most] = std::minmax_element(tensor.num_voters.begin(), tensor.num_voters.end());
+    if (*fewest != 1 || *most != 1) complaints->push_back(StrCat(name, ": elements have ", *fewest, " to ", *most, " voters"));
+    const auto differs = [&values = tensor.values](const auto& replica) {
+      return !std::equal(replica.second.begin(), replica.second.end(), &values[replica.first]);
+    };
+    if (std::any_of(tensor.replicas.begin(), tensor.replicas.end(), differs)) {
+      complaints->push_back(StrCat(name, ": ranks that own the same piece disagree"));
+    }
     taken.emplace(name, std::move(tensor.values));
   }
   return taken;
@@ -123,14 +132,15 @@ Trajectory RunOnThreads(const RunConfig& config, int num_ranks, const RunOptions
     RunRank(config, decorated != nullptr ? *decorated : world, options, &collected);
   });
   Trajectory trajectory = std::move(collected.trajectory);
-  trajectory.start = collected.start.Take();
-  trajectory.first_gradients = collected.first_gradients.Take();
-  trajectory.end = collected.end.Take();
+  trajectory.start = collected.start.Take(&trajectory.complaints);
+  trajectory.first_gradients = collected.first_gradients.Take(&trajectory.complaints);
+  trajectory.end = collected.end.Take(&trajectory.complaints);
   return trajectory;
 }
 
 Difference Compare(const Trajectory& reference, const Trajectory& other) {
   Difference d;
+  d.complaints = other.complaints;
   d.loss = WorstStep(reference.losses, other.losses);
   d.grad_norm = WorstStep(reference.grad_norms, other.grad_norms);
   d.gradient = WorstTensor(reference.first_gradients, other.first_gradients, [&](const std::string& name) {
@@ -146,8 +156,10 @@ Difference Compare(const Trajectory& reference, const Trajectory& other) {
 
 std::string Difference::ToString() const {
   const auto named = [](double value, const std::string& name) { return StrCat(value, name.empty() ? "" : " (" + name + ")"); };
-  return StrCat("loss ", loss, ", norm ", grad_norm, ", gradient ", named(gradient, worst_gradient), ", weight ",
-                named(weight, worst_weight));
+  std::string text = StrCat("loss ", loss, ", norm ", grad_norm, ", gradient ", named(gradient, worst_gradient), ", weight ",
+                            named(weight, worst_weight));
+  for (const std::string& complaint : complaints) StrAppend(&text, "\n  ", complaint);
+  return text;
 }
 
 std::vector<std::string> Exceeded(const Difference& d, const Tolerances& tolerances) {
@@ -156,6 +168,7 @@ std::vector<std::string> Exceeded(const Difference& d, const Tolerances& toleran
   if (!(d.grad_norm <= tolerances.grad_norm)) exceeded.push_back("norm");
   if (!(d.gradient <= tolerances.gradient)) exceeded.push_back("gradient");
   if (!(d.weight <= tolerances.weight)) exceeded.push_back("weight");
+  if (!d.complaints.empty()) exceeded.push_back("pieces");
   return exceeded;
 }
 

@@ -14,18 +14,21 @@
 
 namespace weft {
 
-// Whole tensors by parameter name, made of the pieces that ranks hold. Each element must come from exactly one rank.
+// Whole tensors by parameter name, made of the pieces that ranks own.
 class GlobalTensors {
  public:
-  // `piece` [rows, columns] f32 on the CPU, whose rows lie in the tensor of `spec` where `slabs` say. Thread-safe.
-  void Add(const ParamSpec& spec, const std::vector<Slab>& slabs, ConstTensorView piece);
-  // The tensors; an element that no rank or several ranks gave fails the test.
-  std::map<std::string, std::vector<float>> Take();
+  // `piece` [rows, columns] f32 on the CPU, whose rows lie in the tensor of `spec` where `slabs` say. Of all ranks that own
+  // the same piece one `votes`. Thread-safe.
+  void Add(const ParamSpec& spec, const std::vector<Slab>& slabs, ConstTensorView piece, bool votes);
+  // The tensors. Adds a complaint for each that has an element of no voter or of several, or for which another rank's
+  // piece differs from the voter's in a bit.
+  std::map<std::string, std::vector<float>> Take(std::vector<std::string>* complaints);
 
  private:
   struct Tensor {
     std::vector<float> values;
-    std::vector<int> times_given;  // by element
+    std::vector<int> num_voters;                                 // by element
+    std::vector<std::pair<size_t, std::vector<float>>> replicas;  // runs of elements: where they begin, and their values
   };
   std::mutex mutex_;
   std::map<std::string, Tensor> tensors_;
@@ -36,6 +39,7 @@ struct Trajectory {
   std::vector<double> grad_norms;  // by step, before clipping
   std::map<std::string, std::vector<float>> first_gradients;  // summed over the batch, of step 1, by parameter
   std::map<std::string, std::vector<float>> start, end;       // masters before step 1 and after the last one
+  std::vector<std::string> complaints;  // of GlobalTensors::Take
 };
 
 struct RunOptions {
@@ -55,6 +59,7 @@ struct Difference {
   double gradient = 0;   // largest relative L2 difference of a tensor's gradient in step 1
   double weight = 0;     // largest L2 difference of a tensor's end, relative to the distance that it moved
   std::string worst_gradient, worst_weight;  // names of those tensors
+  std::vector<std::string> complaints;       // of the other trajectory's own making
 
   // "loss 1e-7, norm 2e-7, gradient 3e-7 (layers.0.attn.wo), weight 1e-4 (embedding)".
   std::string ToString() const;
@@ -64,7 +69,8 @@ Difference Compare(const Trajectory& reference, const Trajectory& other);
 struct Tolerances {
   double loss = 1e-5, grad_norm = 1e-5, gradient = 1e-5, weight = 1e-3;
 };
-// The figures that exceed their tolerance or are no numbers, by name: "loss", "norm", "gradient", "weight".
+// The figures that exceed their tolerance or are no numbers, by name: "loss", "norm", "gradient", "weight"; and "pieces"
+// where there are complaints.
 std::vector<std::string> Exceeded(const Difference& difference, const Tolerances& tolerances = {});
 
 }  // namespace weft

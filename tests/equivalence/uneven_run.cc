@@ -1,5 +1,5 @@
-// Documents with uneven loss masks, and the run that learns them (see corpus.h).
-#include "tests/equivalence/corpus.h"
+// Documents with uneven loss masks, and the run that learns them (see uneven_run.h).
+#include "tests/equivalence/uneven_run.h"
 
 #include <gtest/gtest.h>
 
@@ -11,7 +11,7 @@
 namespace weft {
 namespace {
 
-constexpr int32_t kVocabSize = 68;  // 4 ranks of tensor parallelism hold 17 rows each; 3 of ZeRO 22.7
+constexpr int32_t kVocabSize = 80;  // four ranks of tensor parallelism hold 20 rows each; three of ZeRO 26.7
 constexpr int kNumDocuments = 400;
 constexpr int64_t kSequenceLength = 16;
 
@@ -21,12 +21,24 @@ double LearntShare(int document) {
   return document % 3 == 0 ? 1.0 : 0.15;
 }
 
+std::vector<std::string> KeysOf(const Composition& composition, const std::vector<std::string>& more) {
+  std::vector<std::string> keys = composition.ModelKeys();
+  for (const std::string& key : composition.LayoutKeys()) keys.push_back(key);
+  for (const std::string& key : more) keys.push_back(key);
+  return keys;
+}
+
 }  // namespace
 
-void WriteUnevenCorpus(const std::string& path) {
+UnevenRun::UnevenRun() {
+  WriteCorpus();
+  WriteConfig();
+}
+
+void UnevenRun::WriteCorpus() const {
   const Rng rng(5, StreamKey("uneven corpus"));
   uint64_t draw = 0;
-  auto writer = TokenStoreWriter::Create(path, kVocabSize);
+  auto writer = TokenStoreWriter::Create(corpus(), kVocabSize);
   ASSERT_TRUE(writer.ok()) << writer.status();
   for (int document = 0; document < kNumDocuments; ++document) {
     const auto length = static_cast<int64_t>(3 + rng.Below(draw++, 30));
@@ -46,9 +58,8 @@ void WriteUnevenCorpus(const std::string& path) {
   ASSERT_TRUE(finished.ok()) << finished;
 }
 
-void WriteEquivalenceConfig(const std::string& path, const std::string& corpus, const std::string& output) {
-  std::ofstream(path) << "output: " << output << "\nseed: 3\nsteps: " << kEquivalenceSteps << "\ndevice: cpu\nthreads: 1\n"
-                      << "model:\n  vocab_size: " << kVocabSize << R"(
+void UnevenRun::WriteConfig() const {
+  std::ofstream(Path("run.yaml")) << "output: " << Path("run") << "\nsteps: " << kSteps << "\nmodel:\n  vocab_size: " << kVocabSize << R"(
   hidden_size: 28
   intermediate_size: 44
   num_hidden_layers: 5
@@ -56,26 +67,35 @@ void WriteEquivalenceConfig(const std::string& path, const std::string& corpus, 
   num_key_value_heads: 4
   head_dim: 6
   max_position_embeddings: 32
-  initializer_range: 0.1
-data:
-  path: )" << corpus << "\n  sequence_length: " << kSequenceLength << R"(
+  initializer_range: 0.1)"
+                                  << "\ndata:\n  path: " << corpus() << "\n  sequence_length: " << kSequenceLength
+                                  << "\nscheduler:\n  type: cosine\n  params: {warmup_steps: 4, min_lr: 0.001, total_num_steps: "
+                                  << kSteps << "}" << R"(
+seed: 3
+device: cpu
+threads: 1
 train_batch_size: 24
 gradient_clipping: 0.5
 optimizer:
   type: AdamW
-  params: {lr: 0.01, betas: [0.9, 0.95], weight_decay: 0.1}
-scheduler:
-  type: cosine
-  params: {warmup_steps: 4, min_lr: 0.002}
+  params: {lr: 0.004, betas: [0.9, 0.95], weight_decay: 0.1}
 logging: {every: 1000}
 )";
 }
 
-RunConfig ReadEquivalenceConfig(const std::string& path, std::vector<std::string> overrides, int num_ranks) {
+RunConfig UnevenRun::ConfigOf(const Composition& composition, const std::vector<std::string>& more) const {
   RunConfig config;
-  const StatusOr<ConfigReport> report = ReadRunConfig({.path = path, .overrides = std::move(overrides)}, num_ranks, config);
+  std::vector<std::string> keys = KeysOf(composition, more);
+  const StatusOr<ConfigReport> report =
+      ReadRunConfig({.path = Path("run.yaml"), .overrides = std::move(keys)}, composition.mesh.size(), config);
   EXPECT_TRUE(report.ok()) << report.status();
   return config;
+}
+
+std::string UnevenRun::ArgumentsOf(const Composition& composition, const std::vector<std::string>& more) const {
+  std::string arguments = "train " + Path("run.yaml");
+  for (const std::string& key : KeysOf(composition, more)) arguments += " --set '" + key + "'";
+  return arguments;
 }
 
 }  // namespace weft

@@ -1,12 +1,11 @@
 // The data is as uneven as the matrix needs it: ranks and micro-batches get very different shares of the loss.
-#include "tests/equivalence/corpus.h"
+#include "tests/equivalence/uneven_run.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 
 #include "data/loader.h"
-#include "tests/launch/job.h"
 
 namespace weft {
 namespace {
@@ -22,13 +21,10 @@ std::vector<int64_t> UnmaskedTokens(const Loader& loader, int64_t step, int64_t 
   return counts;
 }
 
-TEST(UnevenCorpus, SharesItsLossUnevenly) {
-  const ScratchFolder scratch;
-  const std::string corpus = scratch.path() + "/corpus.h5", path = scratch.path() + "/run.yaml";
-  WriteUnevenCorpus(corpus);
-  WriteEquivalenceConfig(path, corpus, scratch.path() + "/run");
-  const RunConfig config = ReadEquivalenceConfig(path, {}, 1);
-  const auto store = TokenStore::Open(corpus);
+TEST(UnevenRun, SharesItsLossUnevenly) {
+  const UnevenRun run;
+  const RunConfig config = run.ConfigOf(OneRank("llama", false));
+  const auto store = TokenStore::Open(run.corpus());
   ASSERT_TRUE(store.ok()) << store.status();
   const auto loader = Loader::Training(*store, config.data.sequence_length, static_cast<uint64_t>(config.seed));
   ASSERT_TRUE(loader.ok()) << loader.status();

@@ -1,0 +1,32 @@
+// Whole tensors out of checkpoints (see checkpoint_tensors.h).
+#include "tests/equivalence/checkpoint_tensors.h"
+
+#include <gtest/gtest.h>
+
+#include "checkpoint/checkpoint.h"
+#include "parallel/param_spec.h"
+
+namespace weft {
+
+std::map<std::string, std::vector<float>> ReadCheckpointTensors(const std::string& run_folder) {
+  std::map<std::string, std::vector<float>> values;
+  const StatusOr<std::string> checkpoint = FindCheckpoint(run_folder);
+  EXPECT_TRUE(checkpoint.ok()) << checkpoint.status();
+  if (!checkpoint.ok()) return values;
+  const StatusOr<std::vector<CheckpointTensor>> tensors = ListCheckpointTensors(*checkpoint);
+  EXPECT_TRUE(tensors.ok()) << tensors.status();
+  if (!tensors.ok()) return values;
+  std::vector<TensorPiece> pieces;
+  for (const CheckpointTensor& tensor : *tensors) {
+    std::vector<float>& whole = values[tensor.name];
+    whole.resize(static_cast<size_t>(tensor.shape.num_elements()));
+    pieces.push_back({.name = tensor.name, .global_shape = tensor.shape, .row_begin = 0, .row_end = NumRows(tensor.shape),
+                      .col_begin = 0, .col_end = NumColumns(tensor.shape),
+                      .data = TensorView(whole.data(), tensor.shape, DType::kF32, Device::Cpu())});
+  }
+  const Status loaded = LoadCheckpointPieces(*checkpoint, pieces);
+  EXPECT_TRUE(loaded.ok()) << loaded;
+  return values;
+}
+
+}  // namespace weft

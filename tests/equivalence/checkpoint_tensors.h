@@ -1,0 +1,14 @@
+// The tensors of a checkpoint as plain values, whichever ranks wrote them.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+namespace weft {
+
+// Every tensor of a run's newest checkpoint, by its name there ("weights/model.norm.weight"). A checkpoint that cannot be
+// read fails the test.
+std::map<std::string, std::vector<float>> ReadCheckpointTensors(const std::string& run_folder);
+
+}  // namespace weft

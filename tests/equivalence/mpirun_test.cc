@@ -1,0 +1,70 @@
+// Part of the matrix as users run it: `weft train` under mpirun with 8 processes, more than most hosts have cores,
+// against the same run alone.
+#include <gtest/gtest.h>
+
+#include <iostream>
+
+#include "tests/equivalence/checkpoint_tensors.h"
+#include "tests/equivalence/composition.h"
+#include "tests/equivalence/trajectory.h"
+#include "tests/equivalence/uneven_run.h"
+
+namespace weft {
+namespace {
+
+using Tensors = std::map<std::string, std::vector<float>>;
+
+Tensors WeightsOf(const Tensors& checkpoint) {
+  Tensors weights;
+  for (const auto& [name, values] : checkpoint) {
+    if (name.starts_with("weights/")) weights.emplace(name, values);
+  }
+  return weights;
+}
+
+class UnderMpirun : public testing::TestWithParam<Composition> {
+ protected:
+  // Losses, norms and last weights of the run of that name, trained, or gone on with, up to step `steps`. ranks 0: not under
+  // mpirun.
+  Trajectory Train(const std::string& name, const Composition& composition, int ranks, int steps = UnevenRun::kSteps) const {
+    const std::string folder = run_.Path(name);
+    const JobResult job =
+        RunWeft(run_.ArgumentsOf(composition, {"output=" + folder, "steps=" + std::to_string(steps), "checkpoint.keep=0"}), ranks);
+    EXPECT_EQ(job.exit_code, 0) << job.err;
+    Trajectory trajectory;
+    trajectory.losses = MetricOf(folder, "loss");
+    trajectory.grad_norms = MetricOf(folder, "grad_norm");
+    trajectory.end = WeightsOf(ReadCheckpointTensors(folder));
+    return trajectory;
+  }
+
+ private:
+  const UnevenRun run_;
+};
+
+TEST_P(UnderMpirun, EightRanksComputeWhatOneDoes) {
+  const Composition alone = OneRank(GetParam().family, GetParam().tied);
+  const Tensors start = Train("alone", alone, 0, 1).end;  // distances count from the weights after step 1
+  Trajectory reference = Train("alone", alone, 0);
+  reference.start = start;
+  ASSERT_EQ(reference.losses.size(), static_cast<size_t>(UnevenRun::kSteps));
+  ASSERT_FALSE(reference.end.empty());
+  const Difference difference = Compare(reference, Train("together", GetParam(), GetParam().mesh.size()));
+  EXPECT_TRUE(Exceeded(difference).empty());
+  std::cout << GetParam().Name() << ": " << difference.ToString() << "\n";
+}
+
+const MeshShape kAllAxes2 = {.pp = 2, .dp = 2, .tp = 2};
+INSTANTIATE_TEST_SUITE_P(
+    EightRanks, UnderMpirun,
+    testing::Values(
+        Composition{.mesh = {.dp = 8}, .zero_stage = 3, .reshard = "per_use"},
+        Composition{.mesh = {.dp = 2, .tp = 4}, .zero_stage = 2, .recompute = "block", .tied = true, .family = "qwen2"},
+        Composition{.mesh = {.pp = 2, .tp = 4}, .offload = true, .schedule = "gpipe", .accumulation = 4, .family = "qwen3"},
+        Composition{.mesh = {.pp = 4, .dp = 2}, .zero_stage = 1, .schedule = "zero_bubble", .accumulation = 4, .tied = true},
+        Composition{.mesh = kAllAxes2, .zero_stage = 3, .offload = true, .schedule = "interleaved", .accumulation = 4, .tied = true, .family = "qwen3"},
+        Composition{.mesh = kAllAxes2, .zero_stage = 3, .offload = true, .recompute = "attention", .accumulation = 2, .family = "qwen2"}),
+    [](const auto& info) { return info.param.Name(); });
+
+}  // namespace
+}  // namespace weft

@@ -1,0 +1,119 @@
+// Part of the matrix on two GPUs: `mpirun -n 2 weft train` over NCCL against one rank on one GPU, in f32 and in bf16.
+//
+// f32 (the CUDA GEMM never uses TF32) must agree to 1e-4. In bf16 roundings depend on who adds what, so the yardstick is
+// measured: five one-rank runs that differ in the order of their micro-batches alone spread by some amount; a run on two
+// GPUs may be at most twice as far from their mean. Needs the weft binary and this one; skips without two GPUs.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <iostream>
+#include <map>
+
+#include "core/cuda_device.h"
+#include "core/str_cat.h"
+#include "tests/equivalence/composition.h"
+#include "tests/equivalence/reordered_corpus.h"
+#include "tests/equivalence/trajectory.h"
+#include "tests/equivalence/uneven_run.h"
+
+namespace weft {
+namespace {
+
+constexpr int kMicroBatches = 4;
+constexpr int kNumOrders = 5;
+constexpr int32_t kVocabSize = 80;
+
+// Extents that every library has fast kernels for; the odd ones of the CPU matrix are for finding faults in our own loops.
+const std::vector<std::string> kGpuModel = {"model.hidden_size=64", "model.intermediate_size=160", "model.head_dim=16", "device=cuda"};
+
+// Losses and norms of one job.
+Trajectory Train(const UnevenRun& run, const Composition& composition, const std::string& precision, int order = 0) {
+  const RunConfig config = run.ConfigOf(OneRank("llama", false));
+  const std::string corpus = run.Path("corpus-in-order.h5"), output = run.Path(StrCat(composition.Name(), precision, order));
+  WriteReorderedCorpus(corpus, config, kVocabSize, *config.train_batch_size / kMicroBatches, order);
+  std::vector<std::string> keys = kGpuModel;
+  for (const std::string& key : {"precision=" + precision, "data.path=" + corpus, "output=" + output}) keys.push_back(key);
+  const int ranks = composition.mesh.size();
+  const JobResult job = RunWeft(run.ArgumentsOf(composition, keys), ranks == 1 ? 0 : ranks);
+  EXPECT_EQ(job.exit_code, 0) << job.err;
+  Trajectory trajectory;
+  trajectory.losses = MetricOf(output, "loss");
+  trajectory.grad_norms = MetricOf(output, "grad_norm");
+  EXPECT_EQ(trajectory.losses.size(), static_cast<size_t>(UnevenRun::kSteps));
+  return trajectory;
+}
+
+// The same on one rank; each job runs once a process.
+const Trajectory& TrainAlone(const UnevenRun& run, bool tied, const std::string& precision, int order = 0) {
+  static std::map<std::string, Trajectory> done;
+  const auto [at, is_new] = done.try_emplace(StrCat(tied, precision, order));
+  if (is_new) at->second = Train(run, {.accumulation = kMicroBatches, .tied = tied}, precision, order);
+  return at->second;
+}
+
+class TwoGpus : public testing::TestWithParam<Composition> {
+ protected:
+  void SetUp() override {
+    if (cuda::DeviceCount() < 2) GTEST_SKIP() << "needs two CUDA devices; there are " << cuda::DeviceCount();
+  }
+  const UnevenRun run_;
+};
+
+TEST_P(TwoGpus, ComputeInF32WhatOneDoes) {
+  const Trajectory& reference = TrainAlone(run_, GetParam().tied, "f32");
+  EXPECT_LT(reference.losses.back(), 0.8 * reference.losses.front());
+  const Difference difference = Compare(reference, Train(run_, GetParam(), "f32"));
+  EXPECT_TRUE(Exceeded(difference, {.loss = 1e-4, .grad_norm = 1e-4}).empty());
+  std::cout << GetParam().Name() << " f32: " << difference.ToString() << "\n";
+}
+
+using Figure = std::vector<double> Trajectory::*;
+
+std::vector<double> MeanOf(const std::vector<Trajectory>& runs, Figure figure) {
+  std::vector<double> mean(UnevenRun::kSteps, 0);
+  for (const Trajectory& run : runs) {
+    for (size_t i = 0; i < mean.size(); ++i) mean[i] += (run.*figure)[i] / static_cast<double>(runs.size());
+  }
+  return mean;
+}
+
+// The largest relative distance of a step from `mean`.
+double Farthest(const std::vector<double>& mean, const std::vector<double>& run) {
+  double farthest = 0;
+  for (size_t i = 0; i < mean.size(); ++i) farthest = std::max(farthest, std::abs(run[i] - mean[i]) / mean[i]);
+  return farthest;
+}
+
+TEST_P(TwoGpus, ComputeInBf16WhatReorderedRunsDo) {
+  std::vector<Trajectory> runs;
+  for (int order = 0; order < kNumOrders; ++order) runs.push_back(TrainAlone(run_, GetParam().tied, "bf16", order));
+  const Trajectory together = Train(run_, GetParam(), "bf16");
+  ASSERT_FALSE(HasFailure());
+  for (const auto& [name, figure] : {std::pair{"loss", &Trajectory::losses}, {"norm", &Trajectory::grad_norms}}) {
+    const std::vector<double> mean = MeanOf(runs, figure);
+    double spread = 0;
+    for (const Trajectory& run : runs) spread = std::max(spread, Farthest(mean, run.*figure));
+    const double distance = Farthest(mean, together.*figure);
+    EXPECT_GT(spread, 0) << "reordering changes nothing: no yardstick";
+    EXPECT_LE(distance, 2 * spread) << name;
+    std::cout << GetParam().Name() << " bf16 " << name << ": " << distance << " from the mean of runs that spread by " << spread << "\n";
+  }
+}
+
+std::vector<Composition> OnTwoRanks() {
+  std::vector<Composition> compositions;
+  for (const bool offload : {false, true}) {
+    compositions.push_back({.mesh = {.tp = 2}, .offload = offload, .accumulation = kMicroBatches});
+    compositions.push_back({.mesh = {.pp = 2}, .offload = offload, .accumulation = kMicroBatches, .tied = true});
+    for (int stage = 0; stage <= 3; ++stage) {
+      compositions.push_back({.mesh = {.dp = 2}, .zero_stage = stage, .offload = offload, .accumulation = kMicroBatches / 2});
+    }
+  }
+  return compositions;
+}
+
+INSTANTIATE_TEST_SUITE_P(Layouts, TwoGpus, testing::ValuesIn(OnTwoRanks()), [](const auto& info) { return info.param.Name(); });
+
+}  // namespace
+}  // namespace weft
