@@ -6,11 +6,13 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 
 #include "absl/strings/str_format.h"
 #include "checkpoint/checkpoint.h"
 #include "core/config_writer.h"
 #include "data/inspect.h"
+#include "launch/memory_report.h"
 #include "launch/report.h"
 #include "launch/schedule_report.h"
 #include "launch/verbs.h"
@@ -38,6 +40,19 @@ DrawingStyle StyleOfStdout() {
   return {.width = known ? size.ws_col : DrawingStyle{}.width, .color = no_color == nullptr || *no_color == '\0'};
 }
 
+// Reads a run as `ranks` ranks would; 0 stands for the fewest, pp * tp.
+StatusOr<int64_t> ReadForRanks(const ConfigSources& sources, int64_t ranks, RunConfig& config) {
+  if (ranks == 0) {
+    RunConfig given;
+    WEFT_RETURN_IF_ERROR(ReadConfig(sources, given).status());
+    const auto within = [](int64_t n) { return std::clamp<int64_t>(n, 1, 1 << 15); };  // what is beyond is refused below
+    ranks = within(given.parallel.pp) * within(given.parallel.tp);
+  }
+  WEFT_ASSIGN_OR_RETURN(const ConfigReport report, ReadRunConfig(sources, ranks, config));
+  for (const std::string& notice : report.notices) LogInfo(notice);
+  return ranks;
+}
+
 struct ScheduleArguments {
   ConfigSources sources;
   int64_t ranks = 0;  // 0: pp * tp
@@ -47,15 +62,7 @@ struct ScheduleArguments {
 
 Status InspectSchedule(const ScheduleArguments& arguments) {
   RunConfig config;
-  int64_t ranks = arguments.ranks;
-  if (ranks == 0) {
-    WEFT_RETURN_IF_ERROR(ReadConfig(arguments.sources, config).status());
-    const auto within = [](int64_t n) { return std::clamp<int64_t>(n, 1, 1 << 15); };  // what is beyond is refused below
-    ranks = within(config.parallel.pp) * within(config.parallel.tp);
-    config = {};
-  }
-  WEFT_ASSIGN_OR_RETURN(const ConfigReport report, ReadRunConfig(arguments.sources, ranks, config));
-  for (const std::string& notice : report.notices) LogInfo(notice);
+  WEFT_ASSIGN_OR_RETURN(const int64_t ranks, ReadForRanks(arguments.sources, arguments.ranks, config));
   WEFT_ASSIGN_OR_RETURN(const ModelConfig model, ReadModel(config));
   ScheduleReportOptions options = {.drawing = StyleOfStdout(), .actions = arguments.actions};
   if (arguments.width > 0) options.drawing.width = arguments.width;
@@ -64,15 +71,42 @@ Status InspectSchedule(const ScheduleArguments& arguments) {
   return absl::OkStatus();
 }
 
+struct ParamsArguments {
+  ConfigSources sources;  // of a run; or a model's folder as the path alone
+  int64_t ranks = 0;      // 0: pp * tp
+  bool memory = false;
+};
+
 // One line a parameter, then the total.
-Status InspectParams(const std::string& folder) {
-  WEFT_ASSIGN_OR_RETURN(const ModelConfig config, ReadModelConfig(folder));
+void ListParams(const ModelConfig& config) {
   const DecoderParams params = MakeDecoderParams(config);
   for (const ParamSpec& spec : params.specs) {
     absl::PrintF("%-28s %-18s %12d  %s\n", spec.name, spec.shape.ToString(), spec.shape.num_elements(),
                  spec.foreign.front().name);
   }
   absl::PrintF("%d parameters\n", NumParameters(config));
+}
+
+Status InspectParams(const ParamsArguments& arguments) {
+  const std::string& path = arguments.sources.path;
+  std::error_code ignored;  // what cannot be looked at is no folder, and reading it says why
+  if (std::filesystem::is_directory(path, ignored)) {
+    if (arguments.memory || arguments.ranks > 0 || !arguments.sources.overrides.empty() || !arguments.sources.deepspeed_path.empty()) {
+      return UserError(path, " is a model; --memory and its options need the configuration of a run, with model.path: ", path);
+    }
+    WEFT_ASSIGN_OR_RETURN(const ModelConfig model, ReadModelConfig(path));
+    ListParams(model);
+    return absl::OkStatus();
+  }
+  RunConfig config;
+  WEFT_ASSIGN_OR_RETURN(const int64_t ranks, ReadForRanks(arguments.sources, arguments.ranks, config));
+  WEFT_ASSIGN_OR_RETURN(const ModelConfig model, ReadModel(config));
+  if (arguments.memory) {
+    WEFT_ASSIGN_OR_RETURN(const std::string text, MemoryReport(config, model, static_cast<int>(ranks)));
+    std::fputs(text.c_str(), stdout);
+  } else {
+    ListParams(model);
+  }
   return absl::OkStatus();
 }
 
@@ -106,8 +140,8 @@ void AddPathVerb(CLI::App& inspect, const ChooseVerb& choose, const char* name, 
   verb->callback([=] { choose([=] { return Report(look(*path)); }); });
 }
 
-void AddConfigSources(CLI::App& verb, ConfigSources& sources) {
-  verb.add_option("CONFIG", sources.path, "YAML or JSON")->required();
+void AddConfigSources(CLI::App& verb, ConfigSources& sources, const char* argument = "CONFIG", const char* help = "YAML or JSON") {
+  verb.add_option(argument, sources.path, help)->required();
   verb.add_option("--set", sources.overrides, "Override a key (repeatable)")->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)->type_name("KEY=VALUE");
   verb.add_option("--deepspeed", sources.deepspeed_path, "A DeepSpeed JSON file to merge in")->type_name("FILE");
@@ -143,6 +177,31 @@ void AddScheduleVerb(CLI::App& inspect, const ChooseVerb& choose) {
   verb->callback([=] { choose([=] { return Report(InspectSchedule(*arguments)); }); });
 }
 
+void AddParamsVerb(CLI::App& inspect, const ChooseVerb& choose) {
+  CLI::App* verb = inspect.add_subcommand("params", "List a model's parameters, or say what they take of each rank's memory");
+  auto arguments = std::make_shared<ParamsArguments>();
+  AddConfigSources(*verb, arguments->sources, "MODEL_OR_CONFIG",
+                   "A Hugging Face folder (only its config.json is read), or a run's YAML or JSON");
+  verb->add_flag("--memory", arguments->memory, "Of a run: bytes a rank, where they are, before anything is allocated");
+  verb->add_option("--ranks", arguments->ranks, "Of a run: ranks of the job; left out, parallel.pp * parallel.tp")
+      ->check(CLI::Range(1, 1 << 30));
+  verb->footer(
+      "--memory reads the tables that a run allocates from, so its figures are exact:\n"
+      "  weights            what the model computes with, in the compute dtype\n"
+      "  gradients          f32\n"
+      "  masters, moments   f32: the optimizer's; in f32 the weights are the masters. With\n"
+      "                     zero_optimization.offload_optimizer.device=cpu in host memory (marked *)\n"
+      "  gathered weights   ZeRO 3: room for the blocks that are whole at once (zero_optimization.reshard, prefetch)\n"
+      "  whole gradients    ZeRO 2 and 3: room for gradients until they are shared out\n"
+      "  offload ring       page-locked buffers between the GPU and the host\n"
+      "Norms and biases stay whole on every rank. To make it fit: a higher zero_optimization.stage over more ranks, then\n"
+      "parallel.tp within a host, parallel.pp across hosts, and offload last.\n\n"
+      "Examples:\n"
+      "  weft inspect params models/llama\n"
+      "  weft inspect params run.yaml --memory --ranks 8 --set zero_optimization.stage=3");
+  verb->callback([=] { choose([=] { return Report(InspectParams(*arguments)); }); });
+}
+
 }  // namespace
 
 void AddInspectVerb(CLI::App& app, const ChooseVerb& choose) {
@@ -158,8 +217,7 @@ void AddInspectVerb(CLI::App& app, const ChooseVerb& choose) {
   AddScheduleVerb(*inspect, choose);
   inspect->add_subcommand("reference", "Print every key of a configuration with its default and meaning, as Markdown")
       ->callback([=] { choose([] { return Report(PrintReference()); }); });
-  AddPathVerb(*inspect, choose, "params", "List a model's parameters", "DIR",
-              "A Hugging Face folder; only its config.json is read", InspectParams);
+  AddParamsVerb(*inspect, choose);
   AddPathVerb(*inspect, choose, "checkpoint", "Say what a checkpoint holds", "RUN",
               "A run's folder (its newest complete checkpoint) or a checkpoint", InspectCheckpoint);
   AddPathVerb(*inspect, choose, "data", "Describe a token store, after verifying all of it", "FILE",

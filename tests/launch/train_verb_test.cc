@@ -167,7 +167,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Mistake{"ImpossibleModel", "--set model.num_hidden_layers=4000000000", "num_hidden_layers"},
                     Mistake{"TooLargeModel",
                             "--set model.vocab_size=16777216 --set model.hidden_size=32768 --set model.num_attention_heads=64",
-                            "training it takes at least"},
+                            "parameters takes at least"},
                     Mistake{"TooLongMicroBatch", "--set data.sequence_length=4000000000", "micro-batch"},
                     Mistake{"TooManyThreads", "--set threads=5000000000", "threads"},
                     Mistake{"TooLongSequences", "--set data.sequence_length=100000", "max_position_embeddings"}),
