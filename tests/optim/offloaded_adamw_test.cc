@@ -6,6 +6,7 @@
 
 #include <cstring>
 
+#include "core/cuda_device.h"
 #include "core/rng.h"
 #include "core/str_cat.h"
 
@@ -137,6 +138,46 @@ TEST(OffloadedAdamW, EqualsTheUpdateInPlaceOverThreads) {
   UpdateInPlace(expected, 1);
   ExpectSameBits("weights", model.weights, expected.weights);
   ExpectSameBits("masters", model.masters, expected.masters);
+}
+
+// Only the copies are the GPU's: the update is the host's, to the bit.
+TEST(OffloadedAdamW, EqualsTheHostsUpdateForAGpu) {
+  if (cuda::DeviceCount() == 0) GTEST_SKIP() << "no CUDA device here";
+  const Device gpu = Device::Cuda();
+  ThreadPool pool(2);
+  for (const DType dtype : {DType::kF32, DType::kBF16}) {
+    const std::vector<int64_t> sizes = {1, 100003, 65, 300000};
+    Model model(sizes, dtype), expected(sizes, dtype);
+    const auto compute = Stream::Create(gpu), host = Stream::Create(Device::Cpu());
+    OffloadedAdamW offloaded(gpu, dtype, {.pool = &pool}, {.chunk_elements = 33000, .num_slots = 3});
+    std::vector<Tensor> grads, weights;  // on the GPU
+    for (const int64_t size : sizes) {
+      grads.emplace_back(Shape{size}, DType::kF32, gpu);
+      weights.emplace_back(Shape{size}, dtype, gpu);
+    }
+    Tensor grad_scale({1}, DType::kF32, gpu);
+    for (int64_t step = 1; step <= 3; ++step) {
+      for (Model* both : {&model, &expected}) both->IssueGradients(*host, step);
+      std::vector<AdamWArgs> updates = model.Updates(step);
+      for (size_t i = 0; i < updates.size(); ++i) {
+        compute->Copy(grads[i], model.grads[i]);
+        updates[i].grad = grads[i];
+        updates[i].weight = weights[i];
+        updates[i].grad_scale = grad_scale;
+      }
+      compute->Copy(grad_scale, model.grad_scale);
+      offloaded.Step(*compute, updates);
+      for (size_t i = 0; i < updates.size(); ++i) {
+        compute->Copy(model.weights[i], weights[i]);
+        compute->Zero(grads[i]);
+      }
+      compute->Synchronize();
+      UpdateInPlace(expected, step);
+      ExpectSameBits("weights", model.weights, expected.weights);
+    }
+    ExpectSameBits("masters", model.masters, expected.masters);
+    ExpectSameBits("second moments", model.v, expected.v);
+  }
 }
 
 TEST(OffloadedAdamW, TakesItsRingAndNoMore) {

@@ -173,6 +173,24 @@ TEST(Optimizer, OffloadedUpdateClipsAsOnTheDevice) {
   }
 }
 
+// Without gradients nothing but decay moves a parameter.
+TEST(Optimizer, DecaysWhatTheTableSays) {
+  ParamStore store(Specs(1), {}, {}, Device::Cpu(), {}), before(Specs(1), {}, {}, Device::Cpu(), {});
+  const auto stream = Stream::Create(Device::Cpu());
+  store.Initialize(*stream, 7);
+  before.Initialize(*stream, 7);
+  const std::unique_ptr<Communicator> alone = MakeSelfCommunicator();
+  Optimizer(&store, kParams, 0).Step(*stream, *alone, kParams.lr, 1);
+  const auto decay = static_cast<float>(1 - kParams.lr * kParams.weight_decay);
+  for (int id = 0; id < store.num_params(); ++id) {
+    const ParamSpec& spec = store.spec(id);
+    for (int64_t i = 0; i < spec.shape.num_elements(); ++i) {
+      const float was = before.Master(id).data<float>()[i];
+      EXPECT_EQ(store.Master(id).data<float>()[i], spec.trainable && spec.weight_decay ? was * decay : was) << spec.name;
+    }
+  }
+}
+
 TEST(Optimizer, LeavesWhatIsNotTrainedAlone) {
   RunCase({}, 0, [](const ParamStore& after, const std::vector<float>&) {
     ParamStore before(Specs(1), {}, {}, Device::Cpu(), {});
