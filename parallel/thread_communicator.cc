@@ -3,6 +3,7 @@
 // Reductions add in rank order, so results are the same bits on every run and every rank.
 #include "parallel/thread_communicator.h"
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <cstring>
@@ -116,7 +117,7 @@ class ThreadCommunicator : public Communicator {
       std::vector<std::byte> share(static_cast<size_t>(end - begin) * DTypeSize(data.dtype()));
       ReduceInRankOrder(PostedFrom(offset), op, data.dtype(), end - begin, share.data());
       group_->barrier.Arrive();
-      for (const std::byte* to : group_->posted) std::memcpy(const_cast<std::byte*>(to) + offset, share.data(), share.size());
+      for (const std::byte* to : group_->posted) std::copy(share.begin(), share.end(), const_cast<std::byte*>(to) + offset);
       Leave();
     });
   }
