@@ -126,13 +126,13 @@ TEST(PlanPeaks, MicroBatchesInFlightAreWhatEachScheduleIsKnownFor) {
   for (int pp = 2; pp <= kMaxStages; ++pp) {
     for (int m = 1; m <= kMaxMicroBatches; ++m) {
       const StageLayout layout = EvenLayout(pp, 1);
-      const auto in_flight = [&](ScheduleType type, int rank) {
-        return InFlight(MakeTrainingPlans(layout, type, m, {})[rank], layout);
-      };
+      const std::vector<Plan> gpipe = MakeTrainingPlans(layout, ScheduleType::kGPipe, m, {}),
+                              one_forward = MakeTrainingPlans(layout, ScheduleType::k1F1B, m, {}),
+                              zero_bubble = MakeTrainingPlans(layout, ScheduleType::kZeroBubble, m, {});
       for (int rank = 0; rank < pp; ++rank) {
-        EXPECT_EQ(in_flight(ScheduleType::kGPipe, rank), m);
-        EXPECT_EQ(in_flight(ScheduleType::k1F1B, rank), std::min(m, pp - rank));
-        EXPECT_LE(in_flight(ScheduleType::kZeroBubble, rank), std::min(m, pp));
+        EXPECT_EQ(InFlight(gpipe[rank], layout), m);
+        EXPECT_EQ(InFlight(one_forward[rank], layout), std::min(m, pp - rank));
+        EXPECT_LE(InFlight(zero_bubble[rank], layout), std::min(m, pp));
       }
     }
   }
