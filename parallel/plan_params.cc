@@ -72,15 +72,11 @@ std::vector<Stay> StaysOfGroups(const std::map<int, std::vector<Use>>& uses, con
   return stays;
 }
 
+// A gather never stands before the release that precedes it: then the group would have stayed.
 void AddGathers(const StageLayout& layout, const ShardPolicy& policy, const Plan& compute, Additions* additions) {
-  std::map<int, int> released;  // where each group was let go last
   for (const auto& [group, first, last] : StaysOfGroups(UsesOfGroups(layout, compute), policy)) {
-    const auto before = released.find(group);
-    const int earliest = before == released.end() ? 0 : before->second + 1;
-    additions->before[std::max(first - policy.prefetch, earliest)].push_back({ActionKind::kGather, group});
-    if (policy.zero_stage < 3) continue;
-    additions->after[last].push_back({ActionKind::kRelease, group});
-    released[group] = last;
+    additions->before[std::max(first - policy.prefetch, 0)].push_back({ActionKind::kGather, group});
+    if (policy.zero_stage == 3) additions->after[last].push_back({ActionKind::kRelease, group});
   }
 }
 
