@@ -15,6 +15,7 @@ int main(int argc, char** argv) {
   weft::VerbAction action;
   const weft::ChooseVerb choose = [&action](weft::VerbAction chosen) { action = std::move(chosen); };
   weft::AddTrainVerb(app, choose);
+  weft::AddStopVerb(app, choose);
   weft::AddDataVerb(app, choose);
   weft::AddExportVerb(app, choose);
   weft::AddGenerateVerb(app, choose);

@@ -4,6 +4,7 @@
 #include "core/config_writer.h"
 #include "launch/rank_device.h"
 #include "launch/report.h"
+#include "launch/stop_signals.h"
 #include "launch/verbs.h"
 #include "parallel/mpi_communicator.h"
 #include "parallel/nccl_communicator.h"
@@ -41,12 +42,14 @@ Status Train(const ConfigSources& sources, const MpiSession& mpi, Communicator& 
   WEFT_ASSIGN_OR_RETURN(const std::unique_ptr<Communicator> tensors, ConnectDevices(device, world));
   const int threads = config.threads > 0 ? static_cast<int>(config.threads) : DefaultNumThreads(mpi.ranks_on_host());
   StatusOr<std::unique_ptr<Trainer>> trainer =
-      Trainer::Create(config, {.world = world, .tensors = tensors.get(), .device = device, .num_threads = threads});
+      Trainer::Create(config, {.world = world, .tensors = tensors.get(), .device = device, .num_threads = threads,
+                               .stop_signalled = &StopSignalled()});
   WEFT_RETURN_IF_ERROR(trainer.status());
   return (*trainer)->Run();
 }
 
 int RunTrain(const ConfigSources& sources) {
+  CatchStopSignals();  // before anything else: a request during the start ends the run after its first step
   MpiSession mpi;
   const std::unique_ptr<Communicator> world = mpi.World();
   SetCurrentRank({world->rank(), StrCat("rank ", world->rank())});

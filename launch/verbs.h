@@ -16,6 +16,7 @@ using VerbAction = std::function<int()>;
 using ChooseVerb = std::function<void(VerbAction)>;
 
 void AddTrainVerb(CLI::App& app, const ChooseVerb& choose);
+void AddStopVerb(CLI::App& app, const ChooseVerb& choose);
 void AddDataVerb(CLI::App& app, const ChooseVerb& choose);
 void AddExportVerb(CLI::App& app, const ChooseVerb& choose);
 void AddGenerateVerb(CLI::App& app, const ChooseVerb& choose);

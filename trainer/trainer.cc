@@ -52,7 +52,8 @@ Trainer::Trainer(const RunConfig& config, const TrainerPlace& place)
       stream_(MakeStream(place, pool_.get(), 0)),
       comm_stream_(MakeStream(place, nullptr, 1)),
       transfer_stream_(MakeStream(place, nullptr, 2)),
-      host_stream_(Stream::Create(Device::Cpu())) {}
+      host_stream_(Stream::Create(Device::Cpu())),
+      stop_request_(config.output, place.stop_signalled, is_writer()) {}
 
 StatusOr<std::unique_ptr<Trainer>> Trainer::Create(const RunConfig& config, const TrainerPlace& place) {
   std::unique_ptr<Trainer> trainer(new Trainer(config, place));
@@ -181,6 +182,7 @@ Status Trainer::PrepareOutput() {
     LogInfo("kept the checkpoints that were there as ", checkpoints, ".old-", number);
   }
   WEFT_RETURN_IF_ERROR(MakeFolders(checkpoints));
+  stop_request_.Clear();  // a request that came too late for an earlier start
   return WriteFileAtomically(config_.output + "/config.yaml", WriteConfig(config_));
 }
 
@@ -195,16 +197,20 @@ Status Trainer::RunToEnd() {
   WEFT_RETURN_IF_ERROR(AgreeOnStatus(place_.world, opened));
   const Clock::time_point started = Clock::now();
   const int64_t first_step = steps_done_;
-  while (steps_done_ < config_.steps) {
+  while (steps_done_ < config_.steps && !stopping_) {
     WEFT_ASSIGN_OR_RETURN(StepMetrics metrics, Step());
     WEFT_RETURN_IF_ERROR(FinishStep(&metrics, file.has_value() ? &*file : nullptr));
     const bool last = steps_done_ == config_.steps;
-    if (last || steps_done_ % config_.logging.every == 0) {
+    if (last || stopping_ || steps_done_ % config_.logging.every == 0) {
       const double per_step = SecondsSince(started) / static_cast<double>(steps_done_ - first_step);
       LogInfo(FormatStep(metrics, config_.steps, per_step * static_cast<double>(config_.steps - steps_done_)));
     }
   }
   if (last_saved_step_ != steps_done_) WEFT_RETURN_IF_ERROR(Save());
+  if (stopping_) {
+    LogInfo("stopped after step ", steps_done_, " of ", config_.steps, ", as asked; the same command goes on from there");
+    stop_request_.Clear();
+  }
   return absl::OkStatus();
 }
 
@@ -274,12 +280,13 @@ StatusOr<std::vector<MicroBatch>> Trainer::LoadMicroBatches(const Loader& loader
 
 // Ranks of one replica load the same micro-batches; the first of them counts.
 StatusOr<int64_t> Trainer::AgreeOnTokens(const StatusOr<std::vector<MicroBatch>>& mine) {
-  int64_t counts[2] = {0, mine.ok() ? 0 : 1};  // unmasked tokens, failed ranks
+  int64_t counts[3] = {0, mine.ok() ? 0 : 1, stop_request_.Asked() ? 1 : 0};  // unmasked tokens; ranks: failed, asked to stop
   if (mine.ok() && mesh_.coord.of(Axis::kPp) == 0 && mesh_.coord.of(Axis::kTp) == 0) {
     for (const MicroBatch& micro_batch : *mine) counts[0] += micro_batch.num_unmasked;
   }
-  place_.world.AllReduce(*host_stream_, TensorView(counts, {2}, DType::kI64, Device::Cpu()));
+  place_.world.AllReduce(*host_stream_, TensorView(counts, {3}, DType::kI64, Device::Cpu()));
   if (counts[1] > 0) return AgreeOnStatus(place_.world, mine.status());
+  stopping_ = stopping_ || counts[2] > 0;
   return counts[0];
 }
 

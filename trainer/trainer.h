@@ -1,6 +1,7 @@
 // The trainer: what a step is, and the loop around it. Everything that happens in a step is what Step() reads like.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
 
@@ -13,6 +14,7 @@
 #include "trainer/device_batch.h"
 #include "trainer/metrics.h"
 #include "trainer/run_config.h"
+#include "trainer/stop_request.h"
 
 namespace weft {
 
@@ -23,6 +25,7 @@ struct TrainerPlace {
   Device device;
   int num_threads = 1;              // of this rank's CPU kernels
   bool asynchronous_streams = false;  // CPU: real queues with random delays (tests)
+  const std::atomic<bool>* stop_signalled = nullptr;  // set when this process has been asked to stop; may be null
 };
 
 class Trainer {
@@ -54,7 +57,8 @@ class Trainer {
   Status Save();
   Status FinishStep(StepMetrics* metrics, MetricsFile* file);
   StatusOr<std::vector<MicroBatch>> LoadMicroBatches(const Loader& loader, int64_t first, int64_t count);
-  // Unmasked tokens of all replicas' micro-batches; an error of any rank becomes everybody's.
+  // The step's control reduction: unmasked tokens of all replicas' micro-batches. An error of any rank becomes
+  // everybody's, and so does a request to stop.
   StatusOr<int64_t> AgreeOnTokens(const StatusOr<std::vector<MicroBatch>>& mine);
   void RunPlanOn(const Plan& plan);
   std::string DescribeDevice() const;
@@ -87,6 +91,8 @@ class Trainer {
   std::unique_ptr<DeviceBatch> device_batch_;
   int64_t steps_done_ = 0;
   int64_t last_saved_step_ = -1;
+  StopRequest stop_request_;
+  bool stopping_ = false;     // after this step; the same on all ranks
   std::string resumed_from_;  // the checkpoint; empty: none
 };
 

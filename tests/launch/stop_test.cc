@@ -1,0 +1,75 @@
+// Stop requests at random moments: the run ends in order every time, and what it goes on to is what it would have been.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "core/rng.h"
+#include "core/str_cat.h"
+#include "tests/launch/job.h"
+
+namespace weft {
+namespace {
+
+using testing::HasSubstr;
+
+struct Way {
+  std::string name;
+  int ranks;         // 0: no mpirun
+  std::string stop;  // shell; $job is the process, $run the folder
+};
+void PrintTo(const Way& way, std::ostream* out) { *out << way.name; }
+
+class StopRequests : public testing::TestWithParam<Way> {
+ protected:
+  std::string Train(const std::string& run, const std::string& more) const {
+    return "train configs/tiny.yaml --set data.path=" + SmallTokenStore() + " --set output=" + run +
+           " --set scheduler.params.total_num_steps=1000 --set logging.every=50 --set eval.every=0 --set eval.batches=1 "
+           "--set checkpoint.every=0 " + more;
+  }
+  // Starts the run, asks it to stop `delay` after its first sign of life, and waits for it.
+  JobResult StartAndStop(const std::string& run, double delay) const {
+    const std::string mpirun = GetParam().ranks > 0 ? StrCat("mpirun -n ", GetParam().ranks, " --bind-to none ") : "";
+    return RunShell(StrCat(". launch/environment.sh; run=", run, "; rm -f ", run, ".log; ", mpirun, WEFT_BINARY, " ",
+                           Train(run, "--set steps=100000"), " 2>", run, ".log & job=$!; ",
+                           "until grep -q '^training' ", run, ".log 2>/dev/null || ! kill -0 $job; do sleep 0.01; done; sleep ",
+                           delay, "; ", GetParam().stop, "; wait $job; code=$?; cat ", run, ".log >&2; exit $code"));
+  }
+  ScratchFolder scratch_;
+};
+
+TEST_P(StopRequests, EndInOrderAndLoseNothing) {
+  const std::string stopped = scratch_.path() + "/stopped", whole = scratch_.path() + "/whole";
+  const Rng rng(5, StreamKey(GetParam().name));
+  for (uint64_t i = 0; i < 10; ++i) {
+    const JobResult job = StartAndStop(stopped, static_cast<double>(rng.Below(i, 400)) / 1000);
+    ASSERT_EQ(job.exit_code, 0) << job.err;
+    ASSERT_THAT(job.err, HasSubstr("as asked"));
+    ASSERT_FALSE(std::filesystem::exists(stopped + "/stop"));
+  }
+  const size_t steps = MetricOf(stopped, "loss").size() + 2;
+  ASSERT_GE(steps, 12u) << "a step each time";
+  for (const std::string& run : {stopped, whole}) {
+    const JobResult job = RunWeft(Train(run, StrCat("--set steps=", steps)), GetParam().ranks);
+    ASSERT_EQ(job.exit_code, 0) << job.err;
+    ASSERT_EQ(RunWeft("export " + run + " --to " + run + ".model").exit_code, 0);
+  }
+  EXPECT_EQ(MetricOf(stopped, "loss"), MetricOf(whole, "loss"));
+  EXPECT_EQ(RunShell("cmp " + stopped + ".model/model.safetensors " + whole + ".model/model.safetensors").exit_code, 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, StopRequests,
+                         testing::Values(Way{"Terminate", 0, "kill -TERM $job"}, Way{"Interrupt", 0, "kill -INT $job"},
+                                         Way{"ByFileOnTwoRanks", 2, std::string(WEFT_BINARY) + " stop $run"},
+                                         Way{"UserSignalToMpirun", 2, "kill -USR1 $job"}),
+                         [](const auto& info) { return info.param.name; });
+
+TEST(StopVerb, RefusesWhatIsNoRun) {
+  const JobResult job = RunWeft("stop docs");
+  EXPECT_EQ(job.exit_code, 2);
+  EXPECT_THAT(job.err, HasSubstr("docs is not the folder of a run"));
+}
+
+}  // namespace
+}  // namespace weft

@@ -1,0 +1,35 @@
+// StopRequest: somebody wants the run to end after the step it is in: by a signal to any rank, or by `weft stop RUN`,
+// which leaves a file in the run's folder. The trainer asks once a step and tells all ranks in the reduction that they make
+// anyway, so they all end after the same step.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <string>
+
+#include "core/status.h"
+
+namespace weft {
+
+class StopRequest {
+ public:
+  // `signalled` may be null; else it outlives this. Only the rank that `watches_folder` looks for the file.
+  StopRequest(std::string run_folder, const std::atomic<bool>* signalled, bool watches_folder);
+
+  // Whether this rank has been asked. The folder is looked at once a second.
+  bool Asked();
+  // Removes the file: at the start, where it is an old one, and when it has been obeyed.
+  void Clear();
+
+  // What `weft stop RUN` does. An error when the folder is not that of a run.
+  static Status Ask(const std::string& run_folder);
+
+ private:
+  const std::string file_;
+  const std::atomic<bool>* const signalled_;
+  const bool watches_folder_;
+  std::chrono::steady_clock::time_point next_look_;
+  bool asked_ = false;
+};
+
+}  // namespace weft
