@@ -3,6 +3,7 @@
 // A primitive is code made for one shape, some tenths of a millisecond to make, so each thread keeps those it used. They
 // are the thread's own: no locks, and they go when the thread goes.
 #include <omp.h>
+#include <signal.h>
 
 #include <array>
 #include <oneapi/dnnl/dnnl.hpp>
@@ -94,8 +95,26 @@ MatmulCache& CacheOfThisThread() {
   return cache;
 }
 
+// Holds signals back while it lives. oneDNN's generated GEMM kernels (seen in 2.6.3's sgemm) cannot be interrupted by a
+// signal handler on their stack: the handler's frame lands in memory of theirs, and the heap or the product is corrupted.
+class SignalsHeld {
+ public:
+  SignalsHeld() {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  ~SignalsHeld() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  SignalsHeld(const SignalsHeld&) = delete;
+  SignalsHeld& operator=(const SignalsHeld&) = delete;
+
+ private:
+  sigset_t before_;
+};
+
 template <typename Out>
 void RunMatmul(const GemmBlock<bf16, Out>& block) {
+  const SignalsHeld held;
   try {
     CacheOfThisThread().Run(block);
   } catch (const dnnl::error& error) {
@@ -109,6 +128,7 @@ bool HasOnednn() { return true; }
 
 void OnednnGemm(const F32GemmBlock& block) {
   CacheOfThisThread();  // holds OpenMP to one thread
+  const SignalsHeld held;
   const dnnl::status status =
       dnnl::sgemm(block.transpose_a ? 'T' : 'N', block.transpose_b ? 'T' : 'N', block.m, block.n, block.k, 1.0f, block.a,
                   block.lda, block.b, block.ldb, block.accumulate ? 1.0f : 0.0f, block.c, block.ldc);
