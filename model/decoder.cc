@@ -130,7 +130,8 @@ void Decoder::ForwardAttentionHalf(int group, int micro_batch, const BlockInput&
 void Decoder::ForwardHead(int micro_batch) {
   const int group = params_.head_group();
   const bool first = options_.stages.IsFirstOfStage(group);
-  const HeadStash& stash = first ? memory_.head_stashes.Of(group, micro_batch) : Take(memory_.head_stashes, group, micro_batch);
+  SlotPool<HeadStash>& stashes = memory_.head_stashes;
+  const HeadStash& stash = first ? stashes.Of(group, micro_batch) : Take(stashes, group, micro_batch);
   const ResidualStream input = InputOf(group, micro_batch, stash.x);
   HeadForward(*stream_, config_, head_weights(), input.x, input.delta, stash);
   head_input_ = stash.y;

@@ -83,7 +83,7 @@ class Decoder : public Stage {
   template <typename T>
   void Return(SlotPool<T>& pool, int group, int micro_batch);
 
-  // What flows into `group`: received as `x` where it is the first of a virtual stage, else what the last Forward put out.
+  // What flows into `group`: `x`, received, where it is the first of a virtual stage, else what the last Forward put out.
   ResidualStream InputOf(int group, int micro_batch, ConstTensorView x) const;
   void ForwardEmbedding(int micro_batch);
   void ForwardBlock(int group, int micro_batch);

@@ -51,7 +51,8 @@ DecoderMemory AllocateDecoderMemory(Arena& arena, const ModelConfig& config, con
   });
   // Under recomputation a forward computes into the pieces that are not kept, beside what waits for weight gradients.
   const int forward_works = duties.blocks && recompute != Recompute::kNone ? peaks.pending_weights_at_forward + 1 : 0;
-  memory.works = MakePool<BlockWork>("block work", std::max(peaks.pending_weights, forward_works), [&](const std::string& name) {
+  const int num_works = std::max(peaks.pending_weights, forward_works);
+  memory.works = MakePool<BlockWork>("block work", num_works, [&](const std::string& name) {
     return BlockWork{.recomputed = AllocateRecomputed(arena, name, config, sizes, recompute),
                      .pending = AllocatePendingWeightGrads(arena, name, config, sizes)};
   });

@@ -47,8 +47,8 @@ class TensorParallel {
 // The model as one of `tp` ranks computes it: that share of heads, ffn and vocabulary.
 ModelConfig LocalConfig(const ModelConfig& config, int tp);
 
-// Whether `tp` ranks can share each layer of the model and micro-batches of `num_tokens` tokens; the error names what does
-// not divide. Fewer key-value heads than ranks are refused: copies of one head would have to be kept equal.
+// Whether `tp` ranks can share each layer of the model and micro-batches of `num_tokens` tokens; the error names all that
+// does not divide. Fewer key-value heads than ranks are refused: copies of one head would have to be kept equal.
 Status CheckTensorParallel(const ModelConfig& config, int tp, int64_t num_tokens);
 
 }  // namespace weft

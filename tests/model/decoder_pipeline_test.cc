@@ -56,11 +56,13 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(PipelineCase{"gpipe_pp2", {.mesh = {.pp = 2}, .schedule = ScheduleType::kGPipe}},
                     PipelineCase{"one_f_one_b_pp3", {.mesh = {.pp = 3}, .schedule = ScheduleType::k1F1B}},
                     PipelineCase{"zero_bubble_pp3", {.mesh = {.pp = 3}, .schedule = ScheduleType::kZeroBubble}},
-                    PipelineCase{"interleaved_pp2", {.mesh = {.pp = 2}, .schedule = ScheduleType::kInterleaved, .interleave = 2}},
+                    PipelineCase{"interleaved_pp2",
+                                 {.mesh = {.pp = 2}, .schedule = ScheduleType::kInterleaved, .interleave = 2}},
                     PipelineCase{"embedding_and_head_alone",
                                  {.mesh = {.pp = 3}, .schedule = ScheduleType::k1F1B, .blocks_per_stage = {0, 5, 0}}},
                     PipelineCase{"one_f_one_b_pp2_tp2", {.mesh = {.pp = 2, .tp = 2}, .schedule = ScheduleType::k1F1B}},
-                    PipelineCase{"zero_bubble_pp2_tp2", {.mesh = {.pp = 2, .tp = 2}, .schedule = ScheduleType::kZeroBubble}}),
+                    PipelineCase{"zero_bubble_pp2_tp2",
+                                 {.mesh = {.pp = 2, .tp = 2}, .schedule = ScheduleType::kZeroBubble}}),
     [](const auto& info) { return info.param.name; });
 
 }  // namespace

@@ -7,21 +7,12 @@
 
 #include <cmath>
 
-#include "tests/model/tiny_model.h"
+#include "tests/model/tiny_ranks.h"
 
 namespace weft {
 namespace {
 
 constexpr int64_t kSequences = 2, kLength = 18;
-
-double RelativeDistance(const std::vector<float>& a, const std::vector<float>& b) {
-  double difference = 0, norm = 0;
-  for (size_t i = 0; i < a.size(); ++i) {
-    difference += std::pow(static_cast<double>(a[i]) - b[i], 2);
-    norm += std::pow(static_cast<double>(b[i]), 2);
-  }
-  return std::sqrt(difference / norm);
-}
 
 class DecoderOfEachKind : public testing::TestWithParam<std::string> {};
 

@@ -49,7 +49,9 @@ TEST_P(TensorParallelOfEachKind, Bf16FollowsF32) {
 
 INSTANTIATE_TEST_SUITE_P(Kinds, TensorParallelOfEachKind,
                          testing::Combine(testing::Values("llama", "qwen2", "qwen3"), testing::Values(2, 4)),
-                         [](const auto& info) { return StrCat(std::get<0>(info.param), "_tp", std::get<1>(info.param)); });
+                         [](const auto& info) {
+                           return StrCat(std::get<0>(info.param), "_tp", std::get<1>(info.param));
+                         });
 
 TEST(TensorParallel, GathersAndSumsByTokens) {
   RunThreadRanks(3, [](Communicator& ranks) {
@@ -82,7 +84,8 @@ TEST(TensorParallel, NamesAllThatDoesNotDivide) {
   const ModelConfig config = TinyConfig();  // 4 heads, 2 of keys and values, ffn 40, vocabulary 37
   EXPECT_TRUE(CheckTensorParallel(config, 1, 35).ok());
   const std::string message(CheckTensorParallel(config, 4, 34).message());
-  for (const char* part : {"parallel.tp: 4", "num_key_value_heads = 2", "vocab_size = 37", "data.sequence_length) = 34"}) {
+  for (const char* part :
+       {"parallel.tp: 4", "num_key_value_heads = 2", "vocab_size = 37", "data.sequence_length) = 34"}) {
     EXPECT_THAT(message, testing::HasSubstr(part));
   }
   EXPECT_THAT(message, testing::Not(testing::HasSubstr("num_attention_heads")));

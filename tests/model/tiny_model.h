@@ -139,11 +139,12 @@ struct TinyRig {
     return params.specs;
   }
   Plan TrainingPlan(int num_micro_batches) const {
-    return MakeTrainingPlans(stages, place.schedule, num_micro_batches, {})[static_cast<size_t>(mesh.coord.of(Axis::kPp))];
+    return MakeTrainingPlans(stages, place.schedule, num_micro_batches, {})[pp_rank()];
   }
   Plan EvaluationPlan(int num_micro_batches) const {
-    return MakeEvaluationPlans(stages, num_micro_batches, {})[static_cast<size_t>(mesh.coord.of(Axis::kPp))];
+    return MakeEvaluationPlans(stages, num_micro_batches, {})[pp_rank()];
   }
+  size_t pp_rank() const { return static_cast<size_t>(mesh.coord.of(Axis::kPp)); }
 
   ModelConfig config;
   TinyPlace place;

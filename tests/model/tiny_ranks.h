@@ -57,8 +57,8 @@ struct TinyJob {
   DType dtype = DType::kF32;
 };
 
-// Loss and gradients of `batches`, one a micro-batch, computed by all ranks of job.place.mesh together. Each rank evaluates
-// before and after as well, which must find all buffers returned and give the same number.
+// Loss and gradients of `batches`, one a micro-batch, computed by all ranks of job.place.mesh together. Each rank
+// evaluates before and after as well, which must find all buffers returned and give the same number.
 inline Outcome TrainOnRanks(const TinyJob& job, const std::vector<MicroBatch>& batches) {
   int64_t unmasked = 0;
   for (const MicroBatch& batch : batches) unmasked += batch.num_unmasked;
