@@ -30,7 +30,7 @@ TEST_P(DecoderOfEachKind, GradientsAreTheSlopeOfTheLoss) {
     norm = std::sqrt(norm);
     ASSERT_GT(norm, 0) << rig.store.specs()[static_cast<size_t>(id)].name;
     const std::vector<float> before(master.data<float>(), master.data<float>() + n);
-    const double step = 1e-2;
+    const double step = 3e-2;  // long enough to stand out of the f32 loss's rounding, short enough for its curvature
     double loss[2];
     for (int side = 0; side < 2; ++side) {
       for (int64_t i = 0; i < n; ++i) {
@@ -39,7 +39,7 @@ TEST_P(DecoderOfEachKind, GradientsAreTheSlopeOfTheLoss) {
       loss[side] = rig.Evaluate(ViewOf(batch), batch.num_unmasked);
     }
     std::copy(before.begin(), before.end(), master.data<float>());
-    EXPECT_NEAR((loss[1] - loss[0]) / (2 * step) / norm, 1.0, 5e-2) << rig.store.specs()[static_cast<size_t>(id)].name;
+    EXPECT_NEAR((loss[1] - loss[0]) / (2 * step) / norm, 1.0, 2e-2) << rig.store.specs()[static_cast<size_t>(id)].name;
   }
 }
 
