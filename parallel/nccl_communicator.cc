@@ -1,7 +1,8 @@
 // Collectives between CUDA devices over NCCL. The only file that knows nccl.h.
 //
-// Calls are queued on the stream and return at once; NCCL's errors come later, or never (over NVLink a device simply
-// waits for a peer that is gone). So each call leaves an event behind it, and one thread a process looks at them.
+// Calls are queued on the stream and return at once, but for the first between two ranks, which connects them and waits for
+// the other on the host. NCCL's errors come later, or never (over NVLink a device simply waits for a peer that is gone). So
+// each call is noted before it is made and leaves an event behind it, and one thread a process looks at them.
 // https://docs.nvidia.com/deeplearning/nccl/user-guide/docs/usage/communicators.html#error-handling-and-communicator-abort
 #include "parallel/nccl_communicator.h"
 
@@ -11,9 +12,11 @@
 #include <cstring>
 #include <deque>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <thread>
 
+#include "absl/functional/function_ref.h"
 #include "core/cuda_device.h"
 #include "core/log.h"
 
@@ -51,8 +54,16 @@ class UnfinishedCalls {
     for (cuda::EventHandle event : free_events_) cuda::DestroyEvent(event);
   }
 
+  // The host makes `call` now, which takes until Add.
+  void Begin(const Call& call) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    begun_ = call;
+    begun_at_ = Clock::now();
+  }
+
   void Add(const Call& call, cuda::StreamHandle stream) {
     std::lock_guard<std::mutex> lock(mutex_);
+    begun_.reset();
     if (free_events_.empty()) free_events_.push_back(cuda::CreateEvent());
     Entry entry = {call, free_events_.back(), ++num_calls_};
     free_events_.pop_back();
@@ -69,9 +80,14 @@ class UnfinishedCalls {
       entries_.pop_front();
       oldest_since_ = Clock::now();
     }
-    *waiting = entries_.empty() ? std::chrono::seconds(0)
-                                : std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - oldest_since_);
-    if (entries_.empty()) return "no call is under way";
+    const auto since = [](Clock::time_point start) { return std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - start); };
+    *waiting = std::chrono::seconds(0);
+    if (entries_.empty() && !begun_.has_value()) return "no call is under way";
+    if (entries_.empty()) {
+      *waiting = since(begun_at_);
+      return StrCat("call ", num_calls_ + 1, ", ", begun_->ToString(), ", is under way");
+    }
+    *waiting = since(oldest_since_);
     return StrCat("call ", entries_.front().number, ", ", entries_.front().call.ToString(), ", is under way");
   }
 
@@ -86,6 +102,8 @@ class UnfinishedCalls {
   std::vector<cuda::EventHandle> free_events_;
   Clock::time_point oldest_since_;
   int64_t num_calls_ = 0;
+  std::optional<Call> begun_;
+  Clock::time_point begun_at_;
 };
 
 // One communicator as the watching thread sees it.
@@ -176,8 +194,8 @@ class NcclCommunicator : public Communicator {
     WEFT_CHECK(data.dtype() == DType::kF32 || data.dtype() == DType::kI64) << "an all-reduce of " << DTypeName(data.dtype());
     CheckPlace(data);
     Issue(stream, {"all-reduce", data.dtype(), data.num_elements()},
-          ncclAllReduce(data.raw(), data.raw(), Count(data), NcclType(data.dtype()), op == ReduceOp::kSum ? ncclSum : ncclMax,
-                        watched_.comm, Native(stream)));
+          [&] { return ncclAllReduce(data.raw(), data.raw(), Count(data), NcclType(data.dtype()), op == ReduceOp::kSum ? ncclSum : ncclMax,
+                        watched_.comm, Native(stream)); });
   }
 
   void AllGather(Stream& stream, ConstTensorView part, TensorView whole) override {
@@ -185,7 +203,7 @@ class NcclCommunicator : public Communicator {
     CheckPlace(part);
     CheckPlace(whole);
     Issue(stream, {"all-gather", part.dtype(), part.num_elements()},
-          ncclAllGather(part.raw(), whole.raw(), part.num_bytes(), ncclUint8, watched_.comm, Native(stream)));
+          [&] { return ncclAllGather(part.raw(), whole.raw(), part.num_bytes(), ncclUint8, watched_.comm, Native(stream)); });
   }
 
   void ReduceScatter(Stream& stream, ConstTensorView whole, TensorView part) override {
@@ -194,25 +212,25 @@ class NcclCommunicator : public Communicator {
     CheckPlace(whole);
     CheckPlace(part);
     Issue(stream, {"reduce-scatter", part.dtype(), part.num_elements()},
-          ncclReduceScatter(whole.raw(), part.raw(), Count(part), NcclType(part.dtype()), ncclSum, watched_.comm, Native(stream)));
+          [&] { return ncclReduceScatter(whole.raw(), part.raw(), Count(part), NcclType(part.dtype()), ncclSum, watched_.comm, Native(stream)); });
   }
 
   void Broadcast(Stream& stream, TensorView data, int root) override {
     CheckPlace(data);
     Issue(stream, {"broadcast from", data.dtype(), data.num_elements(), root},
-          ncclBroadcast(data.raw(), data.raw(), data.num_bytes(), ncclUint8, root, watched_.comm, Native(stream)));
+          [&] { return ncclBroadcast(data.raw(), data.raw(), data.num_bytes(), ncclUint8, root, watched_.comm, Native(stream)); });
   }
 
   void Send(Stream& stream, ConstTensorView data, int to) override {
     CheckPlace(data);
     Issue(stream, {"send to", data.dtype(), data.num_elements(), to},
-          ncclSend(data.raw(), data.num_bytes(), ncclUint8, to, watched_.comm, Native(stream)));
+          [&] { return ncclSend(data.raw(), data.num_bytes(), ncclUint8, to, watched_.comm, Native(stream)); });
   }
 
   void Receive(Stream& stream, TensorView data, int from) override {
     CheckPlace(data);
     Issue(stream, {"receive from", data.dtype(), data.num_elements(), from},
-          ncclRecv(data.raw(), data.num_bytes(), ncclUint8, from, watched_.comm, Native(stream)));
+          [&] { return ncclRecv(data.raw(), data.num_bytes(), ncclUint8, from, watched_.comm, Native(stream)); });
   }
 
   void BeginGroup() override {
@@ -223,6 +241,7 @@ class NcclCommunicator : public Communicator {
 
   void EndGroup() override {
     in_group_ = false;
+    if (!group_.empty()) watched_.calls.Begin(group_.front());
     Check(ncclGroupEnd(), "a group");
     for (const Call& call : group_) watched_.calls.Add(call, group_stream_);  // all done when the last is
     group_.clear();
@@ -253,9 +272,10 @@ class NcclCommunicator : public Communicator {
     WEFT_CHECK(result == ncclSuccess) << "NCCL refuses " << what << " on " << watched_.name << ": " << ncclGetErrorString(result)
                                       << " (" << ncclGetLastError(watched_.comm) << ")";
   }
-  // `result` is what NCCL said to the call. Calls of a group are on the stream only after its end.
-  void Issue(Stream& stream, const Call& call, ncclResult_t result) {
-    Check(result, call.ToString());
+  // `make` hands the call to NCCL. Calls of a group are on the stream only after its end.
+  void Issue(Stream& stream, const Call& call, absl::FunctionRef<ncclResult_t()> make) {
+    watched_.calls.Begin(call);
+    Check(make(), call.ToString());
     if (!in_group_) return watched_.calls.Add(call, stream.cuda_handle());
     WEFT_CHECK(group_.empty() || group_stream_ == stream.cuda_handle()) << "a group on " << name() << " uses two streams";
     group_stream_ = stream.cuda_handle();
