@@ -3,6 +3,8 @@
 
 #include <map>
 
+#include "parallel/rank_record.h"
+
 namespace weft {
 namespace {
 
@@ -100,7 +102,11 @@ class PlanRunner {
 void RunPlan(const Plan& plan, const StageLayout& stages, Stage& stage, ParamSync& sync, const ProcessMesh& mesh,
              const PlanStreams& streams) {
   PlanRunner runner(stages, stage, sync, mesh, streams);
-  for (const Action& action : plan) runner.Run(action);
+  RankRecord& record = CurrentRecord();
+  for (const Action& action : plan) {
+    record.Enter(action);
+    runner.Run(action);
+  }
   sync.Finish();
 }
 
