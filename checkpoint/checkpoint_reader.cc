@@ -8,6 +8,7 @@
 #include "checkpoint/checkpoint_folders.h"
 #include "checkpoint/index_hdf5.h"
 #include "core/check.h"
+#include "parallel/rank_record.h"
 
 namespace weft {
 namespace {
@@ -91,6 +92,7 @@ Status CheckpointReader::LoadPiece(const TensorPiece& piece) {
     WEFT_ASSIGN_OR_RETURN(ShardReader* const shard, ShardOf(box));
     WEFT_ASSIGN_OR_RETURN(const std::string_view values, shard->Read(box));
     CopyOverlap(piece, box, values);
+    CurrentRecord().CountProgress();
   }
   return absl::OkStatus();
 }

@@ -6,6 +6,7 @@
 
 #include "checkpoint/model_files.h"
 #include "core/check.h"
+#include "parallel/rank_record.h"
 
 namespace weft {
 namespace {
@@ -98,6 +99,7 @@ Status LoadHuggingFacePieces(const std::string& folder, const std::vector<Tensor
   if (!misfits.empty()) return UserError("the weights in ", folder, " are not those of the model that config.json describes:", misfits);
   for (const TensorPiece& piece : pieces) {
     if (piece.row_begin < piece.row_end) FillPiece(Find(files.tensors(), piece.name)->second, piece);
+    CurrentRecord().CountProgress();
   }
   return absl::OkStatus();
 }

@@ -10,6 +10,7 @@
 #include "core/check.h"
 #include "core/file.h"
 #include "core/hdf5_file.h"
+#include "parallel/rank_record.h"
 
 namespace weft {
 namespace {
@@ -67,6 +68,7 @@ Status WritePiece(const hdf5::Handle& file, const std::string& file_name, const 
     box.file = file_name;
     box.dataset = StrCat(piece.name, RangeText(tensor.shape, box));
     WEFT_RETURN_IF_ERROR(WriteBox(file, num_dims, {values + written, num_bytes}, &box));
+    CurrentRecord().CountProgress();
     written += num_bytes;
     tensor.boxes.push_back(std::move(box));
   }

@@ -2,12 +2,14 @@
 #include <CLI/CLI.hpp>
 
 #include "core/config_writer.h"
+#include "launch/job_watchdog.h"
 #include "launch/rank_device.h"
 #include "launch/report.h"
 #include "launch/stop_signals.h"
 #include "launch/verbs.h"
 #include "parallel/mpi_communicator.h"
 #include "parallel/nccl_communicator.h"
+#include "parallel/watched_communicator.h"
 #include "trainer/trainer.h"
 
 namespace weft {
@@ -27,7 +29,7 @@ StatusOr<std::unique_ptr<Communicator>> ConnectDevices(Device device, Communicat
   if (!device.is_cuda() || world.size() == 1) return nullptr;
   StatusOr<std::unique_ptr<Communicator>> tensors = MakeNcclCommunicator(world, device);
   WEFT_RETURN_IF_ERROR(AgreeOnStatus(world, tensors.status()));
-  return tensors;
+  return WatchCommunicator(*std::move(tensors), CurrentRecord());
 }
 
 Status Train(const ConfigSources& sources, const MpiSession& mpi, Communicator& world) {
@@ -38,6 +40,7 @@ Status Train(const ConfigSources& sources, const MpiSession& mpi, Communicator& 
   WEFT_RETURN_IF_ERROR(CheckSameEverywhere(world, config));
   for (const std::string& notice : report->notices) LogInfo(notice);
   WEFT_RETURN_IF_ERROR(RefuseUnbuilt(config, *report));
+  WEFT_ASSIGN_OR_RETURN(const std::unique_ptr<JobWatchdog> watchdog, JobWatchdog::Start(config, world, CurrentRecord()));
   WEFT_ASSIGN_OR_RETURN(const Device device, ChooseDevice(config.device, mpi, world));
   WEFT_ASSIGN_OR_RETURN(const std::unique_ptr<Communicator> tensors, ConnectDevices(device, world));
   const int threads = config.threads > 0 ? static_cast<int>(config.threads) : DefaultNumThreads(mpi.ranks_on_host());
@@ -51,7 +54,9 @@ Status Train(const ConfigSources& sources, const MpiSession& mpi, Communicator& 
 int RunTrain(const ConfigSources& sources) {
   CatchStopSignals();  // before anything else: a request during the start ends the run after its first step
   MpiSession mpi;
-  const std::unique_ptr<Communicator> world = mpi.World();
+  RankRecord record;
+  SetCurrentRecord(&record);
+  const std::unique_ptr<Communicator> world = WatchCommunicator(mpi.World(), record);
   SetCurrentRank({world->rank(), StrCat("rank ", world->rank())});
   return Report(Train(sources, mpi, *world));
 }

@@ -86,6 +86,7 @@ void CheckTop(const RunConfig& c, Checker& check) {
   if (c.checkpoint.resume.empty()) check.Fail("checkpoint.resume", "expected auto, never or a path, got nothing");
   check.Require(c.eval.every >= 0, "eval.every", "0 or more", c.eval.every);
   check.Require(c.eval.batches >= 0, "eval.batches", "0 or more", c.eval.batches);
+  check.Require(c.watchdog.timeout.value_or(0) >= 0, "watchdog.timeout", "0 or more seconds", c.watchdog.timeout.value_or(0));
   check.Require(c.zero_optimization.stage >= 0 && c.zero_optimization.stage <= 3, "zero_optimization.stage",
                 "0, 1, 2 or 3", c.zero_optimization.stage);
   check.Require(c.zero_optimization.prefetch >= 0 && c.zero_optimization.prefetch <= kMostPrefetch,

@@ -74,6 +74,11 @@ struct LoggingSection {
   void VisitFields(FieldVisitor& v);
 };
 
+struct WatchdogSection {
+  std::optional<double> timeout;  // s without progress that are a stall; 0: no watchdog; unset: follows the steps
+  void VisitFields(FieldVisitor& v);
+};
+
 struct Bf16Section {
   std::optional<bool> enabled;
   void VisitFields(FieldVisitor& v);
@@ -120,6 +125,7 @@ struct RunConfig {
   CheckpointSection checkpoint;
   EvalSection eval;
   LoggingSection logging;
+  WatchdogSection watchdog;
 
   // DeepSpeed's ways to say what stands above; once resolved, `precision`, `recompute` and `logging.every` hold it.
   Bf16Section bf16;

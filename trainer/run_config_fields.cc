@@ -147,6 +147,12 @@ void LoggingSection::VisitFields(FieldVisitor& v) {
   v.Field("every", every, "steps between printed lines; metrics.jsonl has every step");
 }
 
+void WatchdogSection::VisitFields(FieldVisitor& v) {
+  v.Field("timeout", timeout,
+          "seconds without progress after which the job is ended and the rank that all wait for named (ten times that while "
+          "starting and saving); 0: never; unset: five median steps, at least 30 s");
+}
+
 void Bf16Section::VisitFields(FieldVisitor& v) {
   v.Field("enabled", enabled, "DeepSpeed's spelling of precision: bf16");
   IgnoreAll(v, {"immediate_grad_update", "check_grad_overflow"},
@@ -196,6 +202,7 @@ void RunConfig::VisitFields(FieldVisitor& v) {
   v.Section("checkpoint", checkpoint, "saving and resuming");
   v.Section("eval", eval, "evaluation on the validation split");
   v.Section("logging", logging, "what is printed");
+  v.Section("watchdog", watchdog, "ends a job that stands still, and says why");
   v.Alias("bfloat16", "bf16");
   v.Section("bf16", bf16, "DeepSpeed's section for precision: bf16");
   v.Section("fp16", fp16, "DeepSpeed's section for precision: fp16");

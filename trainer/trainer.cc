@@ -13,6 +13,7 @@
 #include "core/file.h"
 #include "core/log.h"
 #include "parallel/plan_peaks.h"
+#include "parallel/rank_record.h"
 #include "trainer/loss_plot.h"
 #include "trainer/model_setup.h"
 #include "trainer/resume.h"
@@ -87,6 +88,7 @@ Status Trainer::BuildPlans() {
   const auto stage = static_cast<size_t>(mesh_.coord.of(Axis::kPp));
   plan_ = std::move(training[stage]);
   evaluation_plan_ = std::move(evaluation[stage]);
+  CurrentRecord().SetPlace(mesh_.coord, stages_.head_group());
   return absl::OkStatus();
 }
 
@@ -235,6 +237,8 @@ Status Trainer::FinishStep(StepMetrics* metrics, MetricsFile* file) {
 StatusOr<StepMetrics> Trainer::Step() {
   const Clock::time_point started = Clock::now();
   const int64_t step = steps_done_ + 1;
+  RankRecord& record = CurrentRecord();
+  record.BeginStep(step);
   StatusOr<std::vector<MicroBatch>> micro_batches =
       LoadMicroBatches(*loader_, steps_done_ * *config_.train_batch_size, *config_.gradient_accumulation_steps);
   WEFT_ASSIGN_OR_RETURN(const int64_t tokens, AgreeOnTokens(micro_batches));
@@ -244,11 +248,13 @@ StatusOr<StepMetrics> Trainer::Step() {
   params_->ZeroGrads(*stream_);
   decoder_->BeginTraining(device_batch_->Upload(*stream_, std::move(*micro_batches)), 1.0f / static_cast<float>(tokens));
   RunPlanOn(plan_);
+  record.Enter(Phase::kUpdating);
   optimizer_->Step(*stream_, *mesh_.all, lr, step);
   sync_->MarkUpdated();
   mesh_.all->AllReduce(*stream_, decoder_->loss_sum());
   steps_done_ = step;
 
+  record.Enter(Phase::kReadingBack);
   StepMetrics metrics;
   metrics.step = step;
   metrics.loss = ReadScalar(decoder_->loss_sum()) / static_cast<double>(tokens);
@@ -256,6 +262,7 @@ StatusOr<StepMetrics> Trainer::Step() {
   metrics.lr = lr;
   metrics.tokens = *config_.train_batch_size * config_.data.sequence_length;
   const double seconds = SecondsSince(started);
+  record.EndStep(seconds);
   metrics.step_ms = seconds * 1e3;
   metrics.tokens_per_s = static_cast<double>(metrics.tokens) / seconds;
   metrics.memory_bytes = PeakMemoryBytes();
@@ -298,6 +305,7 @@ StatusOr<std::optional<double>> Trainer::Evaluate() {
   double loss = 0;
   int64_t tokens = 0;
   for (int64_t first = 0; first < std::min(sequences, limit); first += per_chunk) {
+    CurrentRecord().Enter(Phase::kEvaluating);
     StatusOr<std::vector<MicroBatch>> micro_batches = LoadMicroBatches(*validation_, first, evaluation_micro_batches_);
     WEFT_ASSIGN_OR_RETURN(const int64_t unmasked, AgreeOnTokens(micro_batches));
     decoder_->BeginEvaluation(device_batch_->Upload(*stream_, std::move(*micro_batches)));
@@ -310,6 +318,7 @@ StatusOr<std::optional<double>> Trainer::Evaluate() {
 }
 
 Status Trainer::Save() {
+  CurrentRecord().Enter(Phase::kSaving);
   const CheckpointInfo info = {.step = steps_done_,
                                .samples = steps_done_ * *config_.train_batch_size,
                                .config_yaml = WriteConfig(config_),

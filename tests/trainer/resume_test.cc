@@ -31,6 +31,7 @@ TEST(Resume, LayoutAndSurroundingsMayChange) {
   now.parallel.tp = 2;
   now.checkpoint.every = 3;
   now.logging.every = 7;
+  now.watchdog.timeout = 7;
   now.threads = 4;
   EXPECT_TRUE(Compare(now).ok()) << Compare(now);
 }
