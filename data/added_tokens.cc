@@ -72,19 +72,23 @@ void AddedTokens::Matcher::Add(AddedToken token, std::string pattern) {
 }
 
 const AddedTokens::Matcher::Entry* AddedTokens::Matcher::LongestAt(std::string_view text, size_t begin,
-                                                                   bool allow_special) const {
+                                                                   bool allow_special,
+                                                                   const MayBeSpecial& may_be_special) const {
   for (const Entry& entry : by_first_byte_[static_cast<unsigned char>(text[begin])]) {
-    const bool allowed = allow_special || !entry.token.special;
-    if (allowed && text.substr(begin, entry.pattern.size()) == entry.pattern) return &entry;
+    const size_t length = entry.pattern.size();
+    if ((entry.token.special && !allow_special) || text.substr(begin, length) != entry.pattern) continue;
+    if (entry.token.special && may_be_special && !may_be_special(begin, begin + length)) continue;
+    return &entry;
   }
   return nullptr;
 }
 
-std::vector<Segment> AddedTokens::Matcher::Cut(std::string_view text, bool allow_special) const {
+std::vector<Segment> AddedTokens::Matcher::Cut(std::string_view text, bool allow_special,
+                                               const MayBeSpecial& may_be_special) const {
   std::vector<Segment> segments;
   size_t done = 0;
   for (size_t i = 0; i < text.size();) {
-    const Entry* entry = LongestAt(text, i, allow_special);
+    const Entry* entry = LongestAt(text, i, allow_special, may_be_special);
     if (entry == nullptr) {
       ++i;
       continue;

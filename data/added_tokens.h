@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,10 +36,15 @@ class AddedTokens {
   // `json` is the file's "added_tokens".
   static StatusOr<AddedTokens> Parse(const JsonView& json, const Normalizer& normalizer);
 
-  // Cuts `text` at the tokens of one kind. Special ones only with `allow_special`. Segments point into `text`.
-  std::vector<Segment> CutRaw(std::string_view text, bool allow_special) const { return raw_.Cut(text, allow_special); }
+  using MayBeSpecial = std::function<bool(size_t begin, size_t end)>;  // of bytes of the text; none: anywhere
+
+  // Cuts `text` at the tokens of one kind. Special ones only with `allow_special`, where they may be. Segments point into
+  // `text`.
+  std::vector<Segment> CutRaw(std::string_view text, bool allow_special, const MayBeSpecial& may_be_special = {}) const {
+    return raw_.Cut(text, allow_special, may_be_special);
+  }
   std::vector<Segment> CutNormalized(std::string_view text, bool allow_special) const {
-    return normalized_.Cut(text, allow_special);
+    return normalized_.Cut(text, allow_special, {});
   }
 
   const std::vector<AddedToken>& all() const { return all_; }
@@ -48,14 +54,15 @@ class AddedTokens {
   class Matcher {
    public:
     void Add(AddedToken token, std::string pattern);
-    std::vector<Segment> Cut(std::string_view text, bool allow_special) const;
+    std::vector<Segment> Cut(std::string_view text, bool allow_special, const MayBeSpecial& may_be_special) const;
 
    private:
     struct Entry {
       AddedToken token;
       std::string pattern;
     };
-    const Entry* LongestAt(std::string_view text, size_t begin, bool allow_special) const;
+    const Entry* LongestAt(std::string_view text, size_t begin, bool allow_special,
+                           const MayBeSpecial& may_be_special) const;
     std::array<std::vector<Entry>, 256> by_first_byte_;  // longest first
   };
 

@@ -36,7 +36,9 @@ struct Tokenizer::Parts {
   Status ReadStages(const JsonView& json);
   Status ListTokens(const JsonView& json);
   Status ReadConfig(const JsonView& json);
-  void EncodeText(std::string_view text, const EncodeOptions& options, std::vector<int32_t>* ids) const;
+  void EncodeText(std::string_view text, const EncodeOptions& options, std::vector<int32_t>* ids,
+                  std::vector<EncodedPart>* parts) const;
+  void EncodeSegment(const Segment& raw, bool allow_control_tokens, std::vector<int32_t>* ids) const;
 };
 
 Status Tokenizer::Parts::ReadStages(const JsonView& json) {
@@ -142,31 +144,40 @@ std::unique_ptr<Tokenizer> Tokenizer::ByteLevel() {
 Tokenizer::Tokenizer(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 Tokenizer::~Tokenizer() = default;
 
-void Tokenizer::Parts::EncodeText(std::string_view text, const EncodeOptions& options,
-                                  std::vector<int32_t>* ids) const {
-  for (const Segment& raw : added_tokens.CutRaw(text, options.allow_control_tokens)) {
-    if (raw.id >= 0) {
-      ids->push_back(raw.id);
-      continue;
-    }
-    const std::string normalized = normalizer->Normalize(std::string(raw.text));
-    for (const Segment& segment : added_tokens.CutNormalized(normalized, options.allow_control_tokens)) {
-      if (segment.id >= 0) {
-        ids->push_back(segment.id);
-        continue;
-      }
-      for (const std::string& piece : pre_tokenizer->Cut({std::string(segment.text)})) model.Encode(piece, ids);
-    }
+void Tokenizer::Parts::EncodeText(std::string_view text, const EncodeOptions& options, std::vector<int32_t>* ids,
+                                  std::vector<EncodedPart>* parts) const {
+  for (const Segment& raw : added_tokens.CutRaw(text, options.allow_control_tokens, options.may_be_control)) {
+    const size_t begin = static_cast<size_t>(raw.text.data() - text.data()), end = begin + raw.text.size();
+    const size_t first_token = ids->size();
+    const bool may_be_control = !options.may_be_control || options.may_be_control(begin, end);
+    EncodeSegment(raw, options.allow_control_tokens && may_be_control, ids);
+    if (parts != nullptr) parts->push_back({begin, end, first_token, ids->size(), raw.id >= 0});
   }
 }
 
-std::vector<int32_t> Tokenizer::Encode(std::string_view text, const EncodeOptions& options) const {
+void Tokenizer::Parts::EncodeSegment(const Segment& raw, bool allow_control_tokens, std::vector<int32_t>* ids) const {
+  if (raw.id >= 0) {
+    ids->push_back(raw.id);
+    return;
+  }
+  const std::string normalized = normalizer->Normalize(std::string(raw.text));
+  for (const Segment& segment : added_tokens.CutNormalized(normalized, allow_control_tokens)) {
+    if (segment.id >= 0) {
+      ids->push_back(segment.id);
+      continue;
+    }
+    for (const std::string& piece : pre_tokenizer->Cut({std::string(segment.text)})) model.Encode(piece, ids);
+  }
+}
+
+std::vector<int32_t> Tokenizer::Encode(std::string_view text, const EncodeOptions& options,
+                                       std::vector<EncodedPart>* parts) const {
   std::vector<int32_t> ids;
   if (options.add_special_tokens) ids = parts_->frame.before;
   if (IsUtf8(text)) {
-    parts_->EncodeText(text, options, &ids);
+    parts_->EncodeText(text, options, &ids, parts);
   } else {
-    parts_->EncodeText(ToUtf8(text), options, &ids);
+    parts_->EncodeText(ToUtf8(text), options, &ids, parts);
   }
   if (options.add_special_tokens) ids.insert(ids.end(), parts_->frame.after.begin(), parts_->frame.after.end());
   return ids;

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -24,6 +25,16 @@ namespace weft {
 struct EncodeOptions {
   bool add_special_tokens = true;     // what the post-processor adds: BOS for most models
   bool allow_control_tokens = false;  // "<s>" in the text becomes the token <s>
+  // Narrows allow_control_tokens to bytes [begin, end) of the text; not given: anywhere.
+  std::function<bool(size_t begin, size_t end)> may_be_control;
+};
+
+// Bytes [begin, end) of a text became tokens [first_token, end_token): one added token, or text between them. The parts
+// of a text tile it.
+struct EncodedPart {
+  size_t begin = 0, end = 0;
+  size_t first_token = 0, end_token = 0;
+  bool is_added_token = false;
 };
 
 class Tokenizer {
@@ -38,7 +49,11 @@ class Tokenizer {
   ~Tokenizer();
 
   // Thread-safe. Bytes that are not UTF-8 are taken as U+FFFD.
-  std::vector<int32_t> Encode(std::string_view text, const EncodeOptions& options = {}) const;
+  std::vector<int32_t> Encode(std::string_view text, const EncodeOptions& options = {}) const {
+    return Encode(text, options, nullptr);
+  }
+  // `parts` (may be null) says which bytes became which tokens; its offsets are of well-formed UTF-8.
+  std::vector<int32_t> Encode(std::string_view text, const EncodeOptions& options, std::vector<EncodedPart>* parts) const;
   // UTF-8; bytes of tokens that form none become U+FFFD. An id outside the vocabulary adds nothing. `skip_special`
   // leaves control tokens out.
   std::string Decode(absl::Span<const int32_t> ids, bool skip_special = true) const;

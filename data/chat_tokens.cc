@@ -1,0 +1,160 @@
+// The mask goes from bytes to tokens without offsets of tokens, which normalisers blur: inside a stretch between added
+// tokens, the tokens before a boundary are those that the text up to it also begins with when encoded alone.
+#include "data/chat_tokens.h"
+
+#include <algorithm>
+
+#include "data/chat_template.h"
+
+namespace weft {
+namespace {
+
+using jinja::Text;
+
+bool IsSpoken(int32_t source, absl::Span<const uint8_t> sources_in_loss) {
+  return source < static_cast<int32_t>(sources_in_loss.size()) && sources_in_loss[source] != 0;
+}
+
+// Whether a message says something in bytes [begin, end).
+bool AnybodySpeaks(const Text& text, size_t begin, size_t end) {
+  const std::vector<Text::Mark>& marks = text.marks();
+  auto mark = std::partition_point(marks.begin(), marks.end(), [&](const Text::Mark& m) { return m.end <= begin; });
+  for (; mark != marks.end() && mark->begin < end; ++mark) {
+    if (mark->origin.source >= kFromFirstMessage) return true;
+  }
+  return false;
+}
+
+// Encodes parts of one text alike: control tokens only where the template wrote every byte.
+class MaskEncoder {
+ public:
+  MaskEncoder(const Tokenizer& tokenizer, const Text& text, bool add_special_tokens)
+      : tokenizer_(tokenizer), text_(text), add_special_tokens_(add_special_tokens) {}
+
+  MaskedTokens Run(std::vector<ByteRange> spoken, bool ends_turns);
+
+ private:
+  std::vector<int32_t> Encode(size_t begin, size_t end, bool add_special_tokens, std::vector<EncodedPart>* parts) const;
+  bool EndTurn(ByteRange* range) const;
+  void MarkPart(size_t part, const ByteRange& range);
+  size_t TokensBefore(size_t part, size_t boundary) const;
+  size_t TokensFrom(size_t part, size_t boundary) const;
+
+  const Tokenizer& tokenizer_;
+  const Text& text_;
+  const bool add_special_tokens_;
+  std::vector<EncodedPart> parts_;
+  MaskedTokens result_;
+};
+
+std::vector<int32_t> MaskEncoder::Encode(size_t begin, size_t end, bool add_special_tokens,
+                                         std::vector<EncodedPart>* parts) const {
+  EncodeOptions options{.add_special_tokens = add_special_tokens, .allow_control_tokens = true};
+  options.may_be_control = [&](size_t token_begin, size_t token_end) {
+    const std::vector<Text::Mark>& marks = text_.marks();
+    auto mark = std::partition_point(marks.begin(), marks.end(),
+                                     [&](const Text::Mark& m) { return m.end <= begin + token_begin; });
+    for (; mark != marks.end() && mark->begin < begin + token_end; ++mark) {
+      if (mark->origin.source != kFromTemplate) return false;
+    }
+    return true;
+  };
+  return tokenizer_.Encode(std::string_view(text_.bytes()).substr(begin, end - begin), options, parts);
+}
+
+// Lets the range go on to the end of the next control token, if nobody speaks before it.
+bool MaskEncoder::EndTurn(ByteRange* range) const {
+  for (const EncodedPart& part : parts_) {
+    const bool is_control = part.is_added_token && tokenizer_.IsControl(result_.tokens[part.first_token]);
+    if (!is_control || part.end <= range->end) continue;
+    if (part.begin > range->end && AnybodySpeaks(text_, range->end, part.begin)) return false;
+    range->end = part.end;
+    return true;
+  }
+  return false;
+}
+
+// How many tokens of a part lie before a boundary inside it. The part before it is encoded with it where that is a
+// token: what opens a text may be encoded otherwise than what goes on.
+size_t MaskEncoder::TokensBefore(size_t part, size_t boundary) const {
+  const bool after_token = part > 0 && parts_[part - 1].is_added_token;
+  const EncodedPart& first = parts_[after_token ? part - 1 : part];
+  const std::vector<int32_t> before = Encode(first.begin, boundary, /*add_special_tokens=*/false, nullptr);
+  const auto whole = result_.tokens.begin() + static_cast<ptrdiff_t>(first.first_token);
+  const auto same = std::mismatch(before.begin(), before.end(), whole, result_.tokens.end()).second;
+  const size_t end = static_cast<size_t>(same - result_.tokens.begin());
+  return std::clamp(end, parts_[part].first_token, parts_[part].end_token) - parts_[part].first_token;
+}
+
+// How many tokens of a part lie behind a boundary inside it.
+size_t MaskEncoder::TokensFrom(size_t part, size_t boundary) const {
+  const std::vector<int32_t> after = Encode(boundary, parts_[part].end, /*add_special_tokens=*/false, nullptr);
+  const absl::Span<const int32_t> whole =
+      absl::MakeConstSpan(result_.tokens).subspan(0, parts_[part].end_token).subspan(parts_[part].first_token);
+  return static_cast<size_t>(std::mismatch(after.rbegin(), after.rend(), whole.rbegin(), whole.rend()).second -
+                             whole.rbegin());
+}
+
+void MaskEncoder::MarkPart(size_t index, const ByteRange& range) {
+  const EncodedPart& part = parts_[index];
+  if (part.end <= range.begin || part.begin >= range.end) return;
+  size_t first = part.first_token, end = part.end_token;
+  if (part.is_added_token) {
+    if (part.begin < range.begin) return;  // a token that takes in white space behind it
+  } else {
+    if (range.begin > part.begin) first += TokensBefore(index, range.begin);
+    if (range.end < part.end) end -= TokensFrom(index, range.end);
+  }
+  for (size_t i = first; i < end; ++i) result_.loss_mask[i] = 1;
+}
+
+MaskedTokens MaskEncoder::Run(std::vector<ByteRange> spoken, bool ends_turns) {
+  result_.tokens = Encode(0, text_.size(), add_special_tokens_, &parts_);
+  result_.loss_mask.assign(result_.tokens.size(), 0);
+  result_.num_turns = static_cast<int64_t>(spoken.size());
+  size_t part = 0;
+  for (ByteRange& range : spoken) {
+    bool ended = !ends_turns || EndTurn(&range);
+    if (!ended) ++result_.num_open_turns;
+    result_.is_open = !ended && !AnybodySpeaks(text_, range.end, text_.size());
+    while (part < parts_.size() && parts_[part].end <= range.begin) ++part;
+    for (size_t i = part; i < parts_.size() && parts_[i].begin < range.end; ++i) MarkPart(i, range);
+  }
+  return std::move(result_);
+}
+
+}  // namespace
+
+std::vector<ByteRange> SpokenRanges(const Text& text, absl::Span<const uint8_t> sources_in_loss, bool by_generation) {
+  std::vector<ByteRange> ranges;
+  int32_t speaker = kFromTemplate;  // of the last message that said something
+  for (const Text::Mark& mark : text.marks()) {
+    if (by_generation) {
+      const bool goes_on = !ranges.empty() && ranges.back().end == mark.begin;
+      if (!mark.origin.in_generation) continue;
+      if (goes_on) {
+        ranges.back().end = mark.end;
+      } else {
+        ranges.push_back({mark.begin, mark.end});
+      }
+      continue;
+    }
+    if (mark.origin.source < kFromFirstMessage) continue;
+    if (IsSpoken(mark.origin.source, sources_in_loss)) {
+      if (mark.origin.source == speaker) {
+        ranges.back().end = mark.end;
+      } else {
+        ranges.push_back({mark.begin, mark.end});
+      }
+    }
+    speaker = mark.origin.source;
+  }
+  return ranges;
+}
+
+MaskedTokens EncodeMasked(const Tokenizer& tokenizer, const Text& text, const std::vector<ByteRange>& spoken,
+                          bool ends_turns, bool add_special_tokens) {
+  return MaskEncoder(tokenizer, text, add_special_tokens).Run(spoken, ends_turns);
+}
+
+}  // namespace weft

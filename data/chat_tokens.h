@@ -1,0 +1,43 @@
+// Tokens and loss mask of a rendered conversation.
+//
+// The mask is 1 for tokens whose text came from an assistant's message, for what the template wrote between parts of
+// one such message (the marks around tool calls), and for what it wrote after it up to the control token that ends the
+// turn, that token included: a model that is not trained on it never stops. Where a template says by {% generation %}
+// what the assistant wrote, that counts instead.
+//
+// Control tokens come only out of text that the template itself wrote: "<|im_end|>" in a message is text.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/types/span.h"
+#include "data/jinja/text.h"
+#include "data/tokenizer.h"
+
+namespace weft {
+
+struct MaskedTokens {
+  std::vector<int32_t> tokens;
+  std::vector<uint8_t> loss_mask;  // [tokens]
+  int64_t num_turns = 0;           // of an assistant
+  int64_t num_open_turns = 0;      // of them: those that no control token ends
+  bool is_open = false;            // the last turn is one of them, and nobody speaks after it
+};
+
+struct ByteRange {
+  size_t begin = 0, end = 0;
+};
+
+// Where in `text` an assistant speaks, ascending and apart. `sources_in_loss`: by source (data/chat_template.h), whether
+// it counts. `by_generation`: the template marks it itself. Without the ends of turns.
+std::vector<ByteRange> SpokenRanges(const jinja::Text& text, absl::Span<const uint8_t> sources_in_loss,
+                                    bool by_generation);
+
+// `spoken`: as above. With `ends_turns`, each goes on up to the next control token where nobody else speaks before it.
+// `add_special_tokens`: as a tokenizer does; templates write theirs.
+MaskedTokens EncodeMasked(const Tokenizer& tokenizer, const jinja::Text& text, const std::vector<ByteRange>& spoken,
+                          bool ends_turns, bool add_special_tokens);
+
+}  // namespace weft
