@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "core/utf8.h"
-#include "data/json_view.h"
 #include "data/utf8.h"
 
 namespace weft {
@@ -60,12 +59,6 @@ Status SearchFolder(const fs::path& folder, InputFiles* found) {
 
 bool IsText(std::string_view bytes) { return bytes.find('\0') == std::string_view::npos && IsUtf8(bytes); }
 
-StatusOr<std::string> TextOfLine(std::string_view line, const std::string& place) {
-  WEFT_ASSIGN_OR_RETURN(const nlohmann::json object, ParseJson(line, place));
-  const JsonView view(object, StrCat(place, ":"));
-  return view.String("text");
-}
-
 }  // namespace
 
 int64_t InputFiles::bytes() const {
@@ -91,36 +84,36 @@ StatusOr<InputFiles> FindInputFiles(const std::vector<std::string>& inputs) {
   return found;
 }
 
-StatusOr<std::optional<std::string>> DocumentReader::Next() {
+StatusOr<std::optional<Document>> DocumentReader::Next() {
   while (index_ < files_.files.size()) {
     const InputFile& file = files_.files[index_];
     if (!open_.has_value()) {
       WEFT_ASSIGN_OR_RETURN(open_, MappedFile::Open(file.path));
     }
-    WEFT_ASSIGN_OR_RETURN(std::optional<std::string> text, NextOfFile(file));
-    if (!text.has_value()) {
+    WEFT_ASSIGN_OR_RETURN(std::optional<Document> document, NextOfFile(file));
+    if (!document.has_value()) {
       CloseFile();
-    } else if (text->empty()) {
+    } else if (document->bytes.empty()) {
       ++num_empty_;
     } else {
-      return text;
+      return document;
     }
   }
   return std::nullopt;
 }
 
-StatusOr<std::optional<std::string>> DocumentReader::NextOfFile(const InputFile& file) {
+StatusOr<std::optional<Document>> DocumentReader::NextOfFile(const InputFile& file) {
   if (file.path.ends_with(".jsonl")) return NextLine(file);
   const std::string_view bytes = open_->bytes();
   if (line_++ > 0) return std::nullopt;  // a text file is a single document
   position_ = static_cast<int64_t>(bytes.size());
-  if (IsText(bytes)) return std::string(bytes);
+  if (IsText(bytes)) return Document{std::string(bytes), file.path, false};
   if (file.named) return DataError(file.path, ": this is not text: it holds zero bytes or is not UTF-8");
   ++num_not_text_;
   return std::nullopt;
 }
 
-StatusOr<std::optional<std::string>> DocumentReader::NextLine(const InputFile& file) {
+std::optional<Document> DocumentReader::NextLine(const InputFile& file) {
   const std::string_view bytes = open_->bytes();
   while (position_ < static_cast<int64_t>(bytes.size())) {
     const size_t begin = static_cast<size_t>(position_), end = std::min(bytes.find('\n', begin), bytes.size());
@@ -128,7 +121,7 @@ StatusOr<std::optional<std::string>> DocumentReader::NextLine(const InputFile& f
     ++line_;
     const std::string_view line = bytes.substr(begin, end - begin);
     if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
-    return TextOfLine(line, StrCat(file.path, ":", line_));
+    return Document{std::string(line), StrCat(file.path, ":", line_), true};
   }
   return std::nullopt;
 }

@@ -1,7 +1,8 @@
 // Documents: the texts of files, folders and JSON Lines, one after another, in an order that depends on the inputs
 // alone.
 //
-// A text file is one document. A .jsonl file is one document a line, its member `text`; blank lines are passed over.
+// A text file is one document. A .jsonl file is one record a line, as it stands (data/conversation.h reads it); blank
+// lines are passed over.
 // Folders are searched below, in sorted order; what is hidden (.git), a build folder, or not text (a zero byte or bytes
 // that are not UTF-8) is skipped and counted. A file named as an input itself must be text.
 #pragma once
@@ -33,22 +34,28 @@ struct InputFiles {
 // Fails where an input does not exist, and where folders hold no file.
 StatusOr<InputFiles> FindInputFiles(const std::vector<std::string>& inputs);
 
+struct Document {
+  std::string bytes;       // UTF-8 where it is text
+  std::string place;       // "file" or "file:line", for messages
+  bool is_record = false;  // a line of JSON
+};
+
 // Reads the documents of files one by one. Memory: the largest document.
 class DocumentReader {
  public:
   // `files` must outlive this.
   explicit DocumentReader(const InputFiles& files) : files_(files) {}
 
-  // The next document that is not empty; nothing at the end. Errors name the file and, in .jsonl, the line.
-  StatusOr<std::optional<std::string>> Next();
+  // The next document that is not empty; nothing at the end. Errors name the file.
+  StatusOr<std::optional<Document>> Next();
 
   int64_t bytes_read() const { return bytes_before_ + position_; }  // of InputFiles::bytes()
   int64_t num_not_text() const { return num_not_text_; }
   int64_t num_empty() const { return num_empty_; }
 
  private:
-  StatusOr<std::optional<std::string>> NextOfFile(const InputFile& file);
-  StatusOr<std::optional<std::string>> NextLine(const InputFile& file);
+  StatusOr<std::optional<Document>> NextOfFile(const InputFile& file);
+  std::optional<Document> NextLine(const InputFile& file);
   void CloseFile();
 
   const InputFiles& files_;

@@ -2,6 +2,7 @@
 #include "data/inspect.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstdint>
 #include <memory>
 #include <utility>
@@ -48,6 +49,24 @@ Status AppendSplit(const TokenStore& store, DataSplit split, std::string_view na
   return absl::OkStatus();
 }
 
+// A line for each power of two that lengths reach. `lengths` is sorted.
+void AppendHistogram(const std::vector<int64_t>& lengths, std::string* text) {
+  constexpr int64_t kBarWidth = 50;
+  std::vector<int64_t> counts;  // of lengths in [2^i, 2^(i + 1))
+  for (const int64_t length : lengths) {
+    const size_t power = static_cast<size_t>(std::bit_width(static_cast<uint64_t>(length)) - 1);
+    if (counts.size() <= power) counts.resize(power + 1);
+    ++counts[power];
+  }
+  const int64_t most = *std::max_element(counts.begin(), counts.end());
+  for (size_t i = 0; i < counts.size(); ++i) {
+    if (lengths.front() >= int64_t{2} << i) continue;  // nothing is that short
+    const int64_t bar = (counts[i] * kBarWidth + most - 1) / most;
+    *text += absl::StrFormat("%8d..%-8d %8d %s\n", int64_t{1} << i, (int64_t{2} << i) - 1, counts[i],
+                             std::string(static_cast<size_t>(bar), '#'));
+  }
+}
+
 void AppendLengths(const TokenStore& store, std::string* text) {
   std::vector<int64_t> lengths;
   for (int64_t i = 0; i < store.num_documents(); ++i) lengths.push_back(store.Document(i).length);
@@ -55,6 +74,7 @@ void AppendLengths(const TokenStore& store, std::string* text) {
   std::sort(lengths.begin(), lengths.end());
   *text += absl::StrFormat("%-12s %d shortest, %d median, %d longest (tokens)\n", "documents", lengths.front(),
                            lengths[lengths.size() / 2], lengths.back());
+  AppendHistogram(lengths, text);
 }
 
 void AppendMostFrequent(const Counts& counts, const Tokenizer& tokenizer, std::string* text) {
@@ -69,9 +89,35 @@ void AppendMostFrequent(const Counts& counts, const Tokenizer& tokenizer, std::s
   *text += "\n";
 }
 
+// A document's text, with what the loss counts marked. A token that is part of a character goes with its other parts.
+Status AppendSample(const TokenStore& store, const Tokenizer& tokenizer, int64_t document, bool color,
+                    std::string* text) {
+  const TokenRange range = store.Document(document);
+  std::vector<int32_t> tokens(range.length);
+  std::vector<uint8_t> loss_mask(range.length);
+  WEFT_RETURN_IF_ERROR(store.Read(range, absl::MakeSpan(tokens), absl::MakeSpan(loss_mask)));
+  const std::string_view begin = color ? "\x1b[32m" : "»", end = color ? "\x1b[0m" : "«";
+  *text += absl::StrFormat("--- document %d: %d tokens, %d in the loss\n", document, range.length,
+                           std::count(loss_mask.begin(), loss_mask.end(), 1));
+  StreamDecoder decoder(tokenizer, /*continues_text=*/false, /*skip_special=*/false);
+  bool in_loss = false;
+  for (int64_t i = 0; i < range.length; ++i) {
+    if ((loss_mask[i] != 0) != in_loss) {
+      *text += decoder.Finish();
+      *text += in_loss ? end : begin;
+      in_loss = !in_loss;
+    }
+    *text += decoder.Add(tokens[i]);
+  }
+  *text += decoder.Finish();
+  if (in_loss) *text += end;
+  *text += "\n";
+  return absl::OkStatus();
+}
+
 }  // namespace
 
-StatusOr<std::string> InspectData(const std::string& path) {
+StatusOr<std::string> InspectData(const std::string& path, const InspectOptions& options) {
   WEFT_ASSIGN_OR_RETURN(const std::shared_ptr<const TokenStore> store, TokenStore::Open(path, /*verify_all=*/true));
   WEFT_ASSIGN_OR_RETURN(const std::unique_ptr<Tokenizer> tokenizer,
                         Tokenizer::Parse(store->tokenizer_json(), store->tokenizer_config_json(), path));
@@ -83,6 +129,11 @@ StatusOr<std::string> InspectData(const std::string& path) {
   AppendLengths(*store, &text);
   AppendMostFrequent(counts, *tokenizer, &text);
   text += StrCat("made from ", store->provenance_json(), "\n");
+  const int64_t num_samples = std::min(options.num_samples, store->num_documents());
+  for (int64_t i = 0; i < num_samples; ++i) {
+    const int64_t document = i * store->num_documents() / num_samples;
+    WEFT_RETURN_IF_ERROR(AppendSample(*store, *tokenizer, document, options.color, &text));
+  }
   return text;
 }
 

@@ -2,15 +2,18 @@
 #include "data/prepare.h"
 
 #include <algorithm>
+#include <ctime>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "core/file.h"
 #include "core/log.h"
 #include "core/progress.h"
 #include "core/thread_pool.h"
 #include "data/documents.h"
+#include "data/sample_encoder.h"
 #include "data/token_store_hdf5.h"
 #include "data/store_header.h"
 #include "data/tokenizer.h"
@@ -47,50 +50,72 @@ StatusOr<std::unique_ptr<Tokenizer>> LoadTokenizer(const std::string& path) {
   return tokenizer;
 }
 
+// Where conversations get their template from.
+StatusOr<ChatTemplate> LoadTemplate(const PrepareOptions& options, const Tokenizer& tokenizer) {
+  if (!options.chat_template.empty()) {
+    WEFT_ASSIGN_OR_RETURN(const std::string source, ReadFile(options.chat_template));
+    return ChatTemplate::Parse(source, options.chat_template, tokenizer.config_json());
+  }
+  std::error_code ignored;
+  const std::filesystem::path path = options.tokenizer;
+  const std::filesystem::path folder = std::filesystem::is_directory(path, ignored) ? path : path.parent_path();
+  return ChatTemplate::OfModel(folder.string(), tokenizer.config_json());
+}
+
 // What goes through the batches, and what is known at the end.
 struct Preparation {
-  const Tokenizer& tokenizer;
+  const SampleEncoder& encoder;
   TokenStoreWriter& writer;
   ThreadPool& pool;
+  const TooLong too_long;
+  const int64_t sequence_length;
   std::vector<uint64_t> hashes;  // [documents]
+  int64_t num_empty = 0, num_too_long = 0, num_without_loss = 0;
+  int64_t num_turns = 0, num_open_turns = 0;  // of an assistant; without a token that ends them
 
-  // Tokenises `texts` in parallel and writes them in order.
-  Status Add(const std::vector<std::string>& texts);
+  // Tokenises documents in parallel and writes them in order.
+  Status Add(const std::vector<Document>& documents);
 };
 
-Status Preparation::Add(const std::vector<std::string>& texts) {
-  const int32_t eos = *tokenizer.eos_id();
-  std::vector<std::vector<int32_t>> tokens(texts.size());
-  std::vector<uint64_t> batch_hashes(texts.size());
-  pool.ParallelTasks(static_cast<int64_t>(texts.size()), [&](int64_t i) {
-    tokens[i] = tokenizer.Encode(texts[i]);
-    if (tokens[i].empty() || tokens[i].back() != eos) tokens[i].push_back(eos);  // some post-processors add it
-    batch_hashes[i] = ContentHash(texts[i]);
-  });
-  for (size_t i = 0; i < texts.size(); ++i) {
-    if (tokens[i].size() < 2) continue;  // a tokenizer without an unknown token can make nothing of a text
-    WEFT_RETURN_IF_ERROR(writer.Add(tokens[i], std::vector<uint8_t>(tokens[i].size(), 1)));
-    hashes.push_back(batch_hashes[i]);
+Status Preparation::Add(const std::vector<Document>& documents) {
+  std::vector<StatusOr<EncodedSample>> samples(documents.size());
+  pool.ParallelTasks(static_cast<int64_t>(documents.size()),
+                     [&](int64_t i) { samples[i] = encoder.Encode(documents[i]); });
+  for (StatusOr<EncodedSample>& encoded : samples) {
+    if (!encoded.ok()) return encoded.status();
+    EncodedSample& sample = *encoded;
+    if (sample.tokens.size() < 2) {  // a tokenizer without an unknown token can make nothing of a text
+      ++num_empty;
+    } else if (!FitSample(too_long, sequence_length, &sample)) {
+      ++num_too_long;
+    } else if (!HasLoss(sample)) {
+      ++num_without_loss;
+    } else {
+      WEFT_RETURN_IF_ERROR(writer.Add(sample.tokens, sample.loss_mask));
+      hashes.push_back(sample.hash);
+      num_turns += sample.num_turns;
+      num_open_turns += sample.num_open_turns;
+    }
   }
   return absl::OkStatus();
 }
 
 Status AddAllDocuments(DocumentReader* reader, Preparation* preparation, int64_t num_bytes) {
   Progress progress("tokenizing", num_bytes, "bytes");
-  std::vector<std::string> texts;
+  std::vector<Document> documents;
   size_t batch_bytes = 0;
   int64_t shown = 0;
   while (true) {
-    WEFT_ASSIGN_OR_RETURN(std::optional<std::string> text, reader->Next());
-    const bool ended = !text.has_value();
+    WEFT_ASSIGN_OR_RETURN(std::optional<Document> document, reader->Next());
+    const bool ended = !document.has_value();
     if (!ended) {
-      batch_bytes += text->size();
-      texts.push_back(*std::move(text));
+      batch_bytes += document->bytes.size();
+      documents.push_back(*std::move(document));
     }
     if (ended || batch_bytes >= kBatchBytes) {
-      WEFT_RETURN_IF_ERROR(preparation->Add(texts));
+      WEFT_RETURN_IF_ERROR(preparation->Add(documents));
       progress.Advance(reader->bytes_read() - std::exchange(shown, reader->bytes_read()));
-      texts.clear();
+      documents.clear();
       batch_bytes = 0;
     }
     if (ended) return absl::OkStatus();
@@ -98,14 +123,14 @@ Status AddAllDocuments(DocumentReader* reader, Preparation* preparation, int64_t
 }
 
 std::string ProvenanceJson(const PrepareOptions& options, const InputFiles& files, const DocumentReader& reader,
-                           const TokenStoreWriter& writer) {
-  const nlohmann::ordered_json provenance = {
+                           const Preparation& preparation, const StatusOr<ChatTemplate>& chat_template) {
+  nlohmann::ordered_json provenance = {
       {"inputs", options.inputs},
       {"files", files.files.size()},
       {"bytes", files.bytes()},
-      {"documents", writer.num_documents()},
-      {"tokens", writer.num_tokens()},
-      {"empty_documents_dropped", reader.num_empty()},
+      {"documents", preparation.writer.num_documents()},
+      {"tokens", preparation.writer.num_tokens()},
+      {"empty_documents_dropped", reader.num_empty() + preparation.num_empty},
       {"files_skipped_as_not_text", reader.num_not_text()},
       {"hidden_files_skipped", files.num_skipped_files},
       {"hidden_and_build_folders_skipped", files.num_skipped_folders},
@@ -113,6 +138,13 @@ std::string ProvenanceJson(const PrepareOptions& options, const InputFiles& file
       {"validation_fraction", options.validation_fraction},
       {"prepared_by", "weft 0.1.0"},
   };
+  if (preparation.num_turns > 0) {
+    provenance["chat_template"] = chat_template->source();
+    provenance["assistant_turns"] = preparation.num_turns;
+    provenance["assistant_turns_without_an_end"] = preparation.num_open_turns;
+  }
+  if (preparation.num_too_long > 0) provenance["too_long_documents_dropped"] = preparation.num_too_long;
+  if (preparation.num_without_loss > 0) provenance["documents_without_loss_dropped"] = preparation.num_without_loss;
   return provenance.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
@@ -125,32 +157,59 @@ Status CheckMayReplace(const std::string& path) {
 
 }  // namespace
 
+namespace {
+
+void LogResult(const PrepareOptions& options, const InputFiles& files, const DocumentReader& reader,
+               const Preparation& preparation, int64_t num_validation) {
+  const TokenStoreWriter& writer = preparation.writer;
+  LogInfo("wrote ", options.to, ": documents: ", writer.num_documents(), ", of them for validation: ", num_validation,
+          "; tokens: ", HumanCount(static_cast<double>(writer.num_tokens())));
+  LogInfo("skipped: files that are not text: ", reader.num_not_text(), ", hidden files and links: ",
+          files.num_skipped_files, ", hidden and build folders: ", files.num_skipped_folders, ", empty documents: ",
+          reader.num_empty() + preparation.num_empty, ", too long: ", preparation.num_too_long,
+          ", without a token in the loss: ", preparation.num_without_loss);
+  if (preparation.num_open_turns > 0) {
+    LogInfo("of ", preparation.num_turns, " turns of the assistant ", preparation.num_open_turns, " are ended by no ",
+            "control token of the tokenizer: a model trained on them may not stop. Do template and tokenizer belong ",
+            "together?");
+  }
+}
+
+}  // namespace
+
 Status PrepareData(const PrepareOptions& options) {
   WEFT_RETURN_IF_ERROR(CheckOptions(options));
   WEFT_RETURN_IF_ERROR(CheckMayReplace(options.to));
+  RecordReading reading;
+  if (!options.format.empty()) {
+    WEFT_ASSIGN_OR_RETURN(reading.format, ParseRecordFormat(options.format));
+  }
+  WEFT_ASSIGN_OR_RETURN(reading.columns, ParseColumns(options.columns));
+  WEFT_ASSIGN_OR_RETURN(const TooLong too_long, ParseTooLong(options.too_long));
   WEFT_ASSIGN_OR_RETURN(const std::unique_ptr<Tokenizer> tokenizer, LoadTokenizer(options.tokenizer));
+  StatusOr<ChatTemplate> chat_template = LoadTemplate(options, *tokenizer);
+  const bool template_is_named = !options.chat_template.empty();
+  if (template_is_named && !chat_template.ok()) return chat_template.status();
   WEFT_ASSIGN_OR_RETURN(const InputFiles files, FindInputFiles(options.inputs));
   WEFT_ASSIGN_OR_RETURN(const std::unique_ptr<TokenStoreWriter> writer,
                         TokenStoreWriter::Create(options.to, tokenizer->vocab_size()));
   ThreadPool pool(options.num_threads > 0 ? options.num_threads : DefaultNumThreads(1));
   DocumentReader reader(files);
-  Preparation preparation{*tokenizer, *writer, pool, {}};
+  const Rendering rendering{
+      .template_is_named = template_is_named, .keep_system = options.keep_system, .now = std::time(nullptr)};
+  const SampleEncoder encoder(*tokenizer, reading, std::move(chat_template), rendering);
+  Preparation preparation{encoder, *writer, pool, too_long, options.sequence_length, {}};
   WEFT_RETURN_IF_ERROR(AddAllDocuments(&reader, &preparation, files.bytes()));
-  if (writer->num_documents() == 0) return UserError("the inputs hold no text");
+  if (writer->num_documents() == 0) return UserError("the inputs hold no text to learn from");
 
   TokenStoreWriter::Ending ending;
   ending.validation = ChooseValidation(preparation.hashes, options.validation_fraction);
   ending.sequence_length = options.sequence_length;
   ending.tokenizer_json = tokenizer->json();
   ending.tokenizer_config_json = tokenizer->config_json();
-  ending.provenance_json = ProvenanceJson(options, files, reader, *writer);
+  ending.provenance_json = ProvenanceJson(options, files, reader, preparation, encoder.chat_template());
   WEFT_RETURN_IF_ERROR(writer->Finish(ending));
-  const int64_t num_validation = std::count(ending.validation.begin(), ending.validation.end(), 1);
-  LogInfo("wrote ", options.to, ": documents: ", writer->num_documents(), ", of them for validation: ", num_validation,
-          "; tokens: ", HumanCount(static_cast<double>(writer->num_tokens())));
-  LogInfo("skipped: files that are not text: ", reader.num_not_text(), ", hidden files and links: ",
-          files.num_skipped_files, ", hidden and build folders: ", files.num_skipped_folders, ", empty documents: ",
-          reader.num_empty());
+  LogResult(options, files, reader, preparation, std::count(ending.validation.begin(), ending.validation.end(), 1));
   return absl::OkStatus();
 }
 

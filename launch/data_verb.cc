@@ -10,17 +10,30 @@ namespace weft {
 void AddDataVerb(CLI::App& app, const ChooseVerb& choose) {
   CLI::App* data = app.add_subcommand("data", "Turn text into what training reads");
   data->require_subcommand(1);
-  CLI::App* prepare = data->add_subcommand("prepare", "Tokenise text files, folders and JSON Lines into one token store");
+  CLI::App* prepare = data->add_subcommand("prepare", "Tokenise text, conversations and other JSON Lines into one token store");
   auto options = std::make_shared<PrepareOptions>();
-  prepare->add_option("INPUT", options->inputs, "Text files, folders of text files, .jsonl files with a field 'text'")->required();
+  prepare->add_option("INPUT", options->inputs, "Text files, folders of text files, .jsonl files of records (text, conversations, prompts)")->required();
   prepare->add_option("--to", options->to, "The token store to write")->required()->type_name("FILE.h5");
   prepare->add_option("--tokenizer", options->tokenizer,
                       "A tokenizer.json or a model's folder; left out, one token a byte (no download)");
+  prepare->add_option("--template", options->chat_template,
+                      "The chat template of conversations; left out, the tokenizer's own. Named, it renders prompts and "
+                      "completions too")->type_name("FILE.jinja");
+  prepare->add_option("--format", options->format,
+                      "Of records: messages, sharegpt, alpaca, prompt_completion or text; left out, by their keys");
+  prepare->add_option("--column", options->columns, "A column's name, e.g. prompt=question (repeatable)")->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)->type_name("KEY=COLUMN");
+  prepare->add_flag("--keep-system", options->keep_system,
+                    "Put a system message that the template leaves out in front of the first user's message");
+  prepare->add_option("--too-long", options->too_long,
+                      "Samples longer than a sequence: split, cut or drop")->capture_default_str();
   prepare->add_option("--sequence-length", options->sequence_length,
                       "Tokens a sequence of the stored packing plan; training with another length packs anew")->capture_default_str();
   prepare->add_option("--validation-fraction", options->validation_fraction,
                       "Share of the documents kept for validation, by hash of their content")->capture_default_str();
-  prepare->footer("Example:\n  weft data prepare docs README.md --to data.h5");
+  prepare->footer("Examples:\n  weft data prepare docs README.md --to data.h5\n"
+                  "  weft data prepare chat.jsonl --tokenizer MODEL --too-long cut --to chat.h5\n"
+                  "  weft data prepare gsm8k.jsonl --column prompt=question --column completion=answer --to gsm8k.h5");
   prepare->callback([=] { choose([=] { return Report(PrepareData(*options)); }); });
 }
 

@@ -120,8 +120,9 @@ Status InspectCheckpoint(const std::string& path) {
   return absl::OkStatus();
 }
 
-Status InspectStore(const std::string& path) {
-  WEFT_ASSIGN_OR_RETURN(const std::string text, InspectData(path));
+Status InspectStore(const std::string& path, int64_t num_samples) {
+  const InspectOptions options = {.num_samples = num_samples, .color = ::isatty(STDOUT_FILENO) == 1};
+  WEFT_ASSIGN_OR_RETURN(const std::string text, InspectData(path, options));
   std::fputs(text.c_str(), stdout);
   return absl::OkStatus();
 }
@@ -202,6 +203,15 @@ void AddParamsVerb(CLI::App& inspect, const ChooseVerb& choose) {
   verb->callback([=] { choose([=] { return Report(InspectParams(*arguments)); }); });
 }
 
+void AddStoreVerb(CLI::App& inspect, const ChooseVerb& choose) {
+  CLI::App* data = inspect.add_subcommand("data", "Describe a token store, after verifying all of it");
+  auto path = std::make_shared<std::string>();
+  auto num_samples = std::make_shared<int64_t>(0);
+  data->add_option("FILE", *path, "What weft data prepare wrote")->required();
+  data->add_option("--samples", *num_samples, "Show so many documents, what the loss counts in green")->capture_default_str();
+  data->callback([=] { choose([=] { return Report(InspectStore(*path, *num_samples)); }); });
+}
+
 }  // namespace
 
 void AddInspectVerb(CLI::App& app, const ChooseVerb& choose) {
@@ -220,8 +230,7 @@ void AddInspectVerb(CLI::App& app, const ChooseVerb& choose) {
   AddParamsVerb(*inspect, choose);
   AddPathVerb(*inspect, choose, "checkpoint", "Say what a checkpoint holds", "RUN",
               "A run's folder (its newest complete checkpoint) or a checkpoint", InspectCheckpoint);
-  AddPathVerb(*inspect, choose, "data", "Describe a token store, after verifying all of it", "FILE",
-              "What weft data prepare wrote", InspectStore);
+  AddStoreVerb(*inspect, choose);
 }
 
 }  // namespace weft

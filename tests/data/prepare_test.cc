@@ -83,6 +83,117 @@ TEST(PrepareTest, DoesNotDependOnThreads) {
   EXPECT_TRUE(*ReadFile(folder.Path("1.h5")) == *ReadFile(folder.Path("3.h5")));
 }
 
+// A document as its text, what the loss counts between [ and ].
+std::string Shown(const TokenStore& store, int64_t document) {
+  const TokenRange range = store.Document(document);
+  std::vector<int32_t> tokens(range.length);
+  std::vector<uint8_t> mask(range.length);
+  EXPECT_TRUE(store.Read(range, absl::MakeSpan(tokens), absl::MakeSpan(mask)).ok());
+  auto tokenizer = Tokenizer::Parse(store.tokenizer_json(), store.tokenizer_config_json(), "store");
+  std::string shown;
+  bool inside = false;
+  for (int64_t i = 0; i < range.length; ++i) {
+    if ((mask[i] != 0) != inside) shown += (inside = !inside) ? "[" : "]";
+    shown += (*tokenizer)->Decode({tokens[i]}, /*skip_special=*/false);
+  }
+  return inside ? shown + "]" : shown;
+}
+
+std::vector<std::string> AllShown(const std::string& path) {
+  auto store = TokenStore::Open(path);
+  EXPECT_TRUE(store.ok()) << store.status();
+  std::vector<std::string> shown;
+  for (int64_t d = 0; store.ok() && d < (*store)->num_documents(); ++d) shown.push_back(Shown(**store, d));
+  return shown;
+}
+
+constexpr char kTemplate[] =
+    "{% for m in messages %}{{ m.role[0] }}:{{ m.content }}{{ eos_token if m.role == 'assistant' else '\n' }}{% endfor %}";
+
+TEST(PrepareTest, RecognisesConversationFormats) {
+  const ScratchFolder folder;
+  const std::string records =
+      R"({"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]})" "\n"
+      R"({"conversations": [{"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}], "system": "s"})" "\n"
+      R"({"instruction": "q", "input": "i", "output": "a", "history": [["x", "y"]]})" "\n"
+      R"({"prompt": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "w"}, {"role": "user", "content": "r"}],)"
+      R"( "completion": [{"role": "assistant", "content": "a"}]})" "\n"
+      R"({"messages": [{"role": "assistant", "content": "n", "weight": 0}, {"role": "assistant", "content": "a"}]})" "\n"
+      R"({"prompt": "q", "completion": "a"})" "\n"
+      R"({"text": "t"})" "\n";
+  const PrepareOptions options{.inputs = {folder.Write("in.jsonl", records)}, .to = folder.Path("data.h5"), .tokenizer = "",
+                               .columns = {}, .chat_template = folder.Write("t.jinja", kTemplate)};
+  const Status status = PrepareData(options);
+  ASSERT_TRUE(status.ok()) << status;
+  EXPECT_THAT(AllShown(options.to),
+              ElementsAre("u:q\na:[a<|endoftext|>]", "s:s\nu:q\na:[a<|endoftext|>]",
+                          "u:x\na:[y<|endoftext|>]u:q\ni\na:[a<|endoftext|>]",
+                          "u:q\na:w<|endoftext|>u:r\na:[a<|endoftext|>]", "a:n<|endoftext|>a:[a<|endoftext|>]",
+                          "u:q\na:[a<|endoftext|>]", "[<|begin_of_text|>t<|endoftext|>]"));
+  auto text = InspectData(options.to, {.num_samples = 2});
+  ASSERT_TRUE(text.ok()) << text.status();
+  EXPECT_THAT(*text, HasSubstr("u:q\na:»a<|endoftext|>«"));
+}
+
+TEST(PrepareTest, JoinsPromptAndCompletionWithoutATemplate) {
+  const ScratchFolder folder;
+  const PrepareOptions options{.inputs = {folder.Write("in.jsonl", R"({"question": "1+1=", "answer": "2 <|endoftext|>"})")},
+                               .to = folder.Path("data.h5"), .tokenizer = "", .columns = {"prompt=question", "completion=answer"}};
+  const Status status = PrepareData(options);
+  ASSERT_TRUE(status.ok()) << status;
+  EXPECT_THAT(AllShown(options.to), ElementsAre("<|begin_of_text|>1+1=[2 <|endoftext|><|endoftext|>]"));
+  EXPECT_EQ((*TokenStore::Open(options.to))->num_tokens(), 1 + 4 + 15 + 1);  // the answer's <|endoftext|> is 13 bytes of text
+}
+
+TEST(PrepareTest, DropsOrCutsWhatIsTooLongAndWhatTheLossNeverSees) {
+  const ScratchFolder folder;
+  const std::string records = R"({"prompt": "0123456789", "completion": "x"})" "\n" R"({"prompt": "0", "completion": "12345"})" "\n"
+                              R"({"text": "0123456789"})" "\n";
+  PrepareOptions options{.inputs = {folder.Write("in.jsonl", records)}, .to = folder.Path("data.h5"), .tokenizer = "",
+                         .sequence_length = 4, .columns = {}, .too_long = "cut"};
+  ASSERT_TRUE(PrepareData(options).ok());
+  EXPECT_THAT(AllShown(options.to), ElementsAre("<|begin_of_text|>0[123]", "[<|begin_of_text|>0123]"));
+  EXPECT_THAT(*InspectData(options.to), HasSubstr("\"documents_without_loss_dropped\": 1"));
+  options.sequence_length = 8;
+  options.too_long = "drop";
+  ASSERT_TRUE(PrepareData(options).ok());
+  EXPECT_THAT(AllShown(options.to), ElementsAre("<|begin_of_text|>0[12345<|endoftext|>]"));
+  EXPECT_THAT(*InspectData(options.to), HasSubstr("\"too_long_documents_dropped\": 2"));
+}
+
+TEST(PrepareTest, RefusesRecordsByName) {
+  const ScratchFolder folder;
+  struct Case {
+    std::string record, message;
+  };
+  const Case cases[] = {
+      {R"({"prompt": "p", "chosen": "c", "rejected": "r"})", "in.jsonl:1: a preference pair"},
+      {R"({"input_ids": [1]})", "in.jsonl:1: tokens already"},
+      {R"({"question": "p"})", "its keys are 'question'"},
+      {R"({"messages": [{"role": "user"}]})", "messages[0]: expected 'content' or 'tool_calls'"},
+      {R"({"messages": [{"content": "x"}]})", "messages[0]: expected a string 'role'"},
+      {R"({"messages": [{"role": "assistant", "content": "x", "weight": 0.5}]})", "weight: expected 0 or 1"},
+      {R"({"conversations": [{"from": "elf", "value": "x"}]})", "conversations[0]: from: 'elf' is not known"},
+      {R"({"messages": []})", "has no messages"},
+      {R"({"messages": [{"role": "user", "content": "x"}]})", "no chat template"},
+  };
+  for (const Case& c : cases) {
+    const PrepareOptions options{.inputs = {folder.Write("in.jsonl", c.record)}, .to = folder.Path("data.h5"), .tokenizer = ""};
+    const Status status = PrepareData(options);
+    EXPECT_EQ(ExitCode(status), 2) << c.record;
+    EXPECT_THAT(std::string(status.message()), HasSubstr(c.message));
+  }
+  PrepareOptions options{.inputs = {folder.Write("in.jsonl", R"({"text": "x"})")}, .to = folder.Path("data.h5"), .tokenizer = ""};
+  options.format = "parquet";
+  EXPECT_THAT(std::string(PrepareData(options).message()), HasSubstr("expected messages, sharegpt"));
+  options.format = "";
+  options.columns = {"nosuch=x"};
+  EXPECT_THAT(std::string(PrepareData(options).message()), HasSubstr("there is no key 'nosuch'"));
+  options.columns = {};
+  options.too_long = "shrink";
+  EXPECT_THAT(std::string(PrepareData(options).message()), HasSubstr("expected split, cut or drop"));
+}
+
 TEST(PrepareTest, ErrorsNameThePlaceAndWriteNothing) {
   const ScratchFolder folder;
   struct Case {
