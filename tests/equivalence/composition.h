@@ -11,6 +11,13 @@
 
 namespace weft {
 
+// Sanitizers make a step some thirty times slower: under them tests take fewer compositions and fewer steps.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr bool kSanitized = true;
+#else
+inline constexpr bool kSanitized = false;
+#endif
+
 struct Composition {
   MeshShape mesh;
   int zero_stage = 0;

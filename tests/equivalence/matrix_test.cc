@@ -1,7 +1,7 @@
 // The equivalence matrix: every composition of parallelism, sharding, offload, schedule and recomputation computes what
 // one rank does. Thread ranks with asynchronous queues and random delays; f32; a cover of all pairs of settings.
 //
-// Under a sanitizer each step is some ten times slower: there only the full compositions and one of each mesh run.
+// Under a sanitizer only the full compositions and one of each mesh run, for too few steps to learn.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -16,12 +16,6 @@
 namespace weft {
 namespace {
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kSanitized = true;
-#else
-constexpr bool kSanitized = false;
-#endif
-
 class EquivalenceMatrix : public testing::TestWithParam<Composition> {
  protected:
   Trajectory Run(const Composition& composition, const RunOptions& options = {}) const {
@@ -35,7 +29,7 @@ class EquivalenceMatrix : public testing::TestWithParam<Composition> {
 // What makes the comparison worth something: the reference learns, is clipped, and everything it has moves.
 void ExpectInstructive(const Trajectory& reference) {
   ASSERT_EQ(reference.losses.size(), static_cast<size_t>(UnevenRun::kSteps));
-  EXPECT_LT(reference.losses.back(), 0.8 * reference.losses.front()) << "the loss falls by a fifth";
+  if (!kSanitized) EXPECT_LT(reference.losses.back(), 0.8 * reference.losses.front()) << "the loss falls by a fifth";
   for (const double norm : reference.grad_norms) EXPECT_GT(norm, 0.5) << "clipping is active";
   ASSERT_FALSE(reference.end.empty() || reference.first_gradients.empty());
   for (const auto& [name, end] : reference.end) EXPECT_NE(end, reference.start.at(name)) << name << " does not move";

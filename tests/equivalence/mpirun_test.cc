@@ -24,6 +24,9 @@ Tensors WeightsOf(const Tensors& checkpoint) {
 
 class UnderMpirun : public testing::TestWithParam<Composition> {
  protected:
+#ifdef __SANITIZE_THREAD__
+  void SetUp() override { GTEST_SKIP() << "TSan reports the lock orders of Open MPI"; }
+#endif
   // Losses, norms and last weights of the run of that name, trained, or gone on with, up to step `steps`. ranks 0: not under
   // mpirun.
   Trajectory Train(const std::string& name, const Composition& composition, int ranks, int steps = UnevenRun::kSteps) const {
@@ -54,17 +57,21 @@ TEST_P(UnderMpirun, EightRanksComputeWhatOneDoes) {
   std::cout << GetParam().Name() << ": " << difference.ToString() << "\n";
 }
 
-const MeshShape kAllAxes2 = {.pp = 2, .dp = 2, .tp = 2};
-INSTANTIATE_TEST_SUITE_P(
-    EightRanks, UnderMpirun,
-    testing::Values(
-        Composition{.mesh = {.dp = 8}, .zero_stage = 3, .reshard = "per_use"},
-        Composition{.mesh = {.dp = 2, .tp = 4}, .zero_stage = 2, .recompute = "block", .tied = true, .family = "qwen2"},
-        Composition{.mesh = {.pp = 2, .tp = 4}, .offload = true, .schedule = "gpipe", .accumulation = 4, .family = "qwen3"},
-        Composition{.mesh = {.pp = 4, .dp = 2}, .zero_stage = 1, .schedule = "zero_bubble", .accumulation = 4, .tied = true},
-        Composition{.mesh = kAllAxes2, .zero_stage = 3, .offload = true, .schedule = "interleaved", .accumulation = 4, .tied = true, .family = "qwen3"},
-        Composition{.mesh = kAllAxes2, .zero_stage = 3, .offload = true, .recompute = "attention", .accumulation = 2, .family = "qwen2"}),
-    [](const auto& info) { return info.param.Name(); });
+std::vector<Composition> OnEightRanks() {
+  const MeshShape all_axes = {.pp = 2, .dp = 2, .tp = 2};
+  std::vector<Composition> compositions = {
+      {.mesh = all_axes, .zero_stage = 3, .offload = true, .schedule = "interleaved", .accumulation = 4, .tied = true, .family = "qwen3"},
+      {.mesh = all_axes, .zero_stage = 3, .offload = true, .recompute = "attention", .accumulation = 2, .family = "qwen2"},
+      {.mesh = {.dp = 8}, .zero_stage = 3, .reshard = "per_use"},
+      {.mesh = {.dp = 2, .tp = 4}, .zero_stage = 2, .recompute = "block", .tied = true, .family = "qwen2"},
+      {.mesh = {.pp = 2, .tp = 4}, .offload = true, .schedule = "gpipe", .accumulation = 4, .family = "qwen3"},
+      {.mesh = {.pp = 4, .dp = 2}, .zero_stage = 1, .schedule = "zero_bubble", .accumulation = 4, .tied = true}};
+  if (kSanitized) compositions.resize(1);
+  return compositions;
+}
+
+INSTANTIATE_TEST_SUITE_P(EightRanks, UnderMpirun, testing::ValuesIn(OnEightRanks()),
+                         [](const auto& info) { return info.param.Name(); });
 
 }  // namespace
 }  // namespace weft

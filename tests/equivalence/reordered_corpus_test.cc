@@ -31,7 +31,7 @@ TEST(ReorderedCorpus, HoldsTheSameMicroBatchesInAnotherOrder) {
   const RunConfig config = run.ConfigOf(OneRank("llama", false));
   const int64_t size = *config.train_batch_size / 4;
   for (int order : {0, 3, 17}) WriteReorderedCorpus(run.Path(std::to_string(order)), config, 80, size, order);
-  for (const int64_t step : {0, 1, 19}) {
+  for (const int64_t step : {0, 1, UnevenRun::kSteps - 1}) {
     std::vector<std::string> original = MicroBatches(run.Path("0"), config, step, size);
     std::sort(original.begin(), original.end());
     EXPECT_EQ(std::unique(original.begin(), original.end()), original.end());

@@ -13,10 +13,10 @@
 namespace weft {
 namespace {
 
-constexpr int kCut = 9;  // steps before the interruption
+constexpr int kCut = UnevenRun::kSteps / 2;  // steps before the interruption
 
 struct Outcome {
-  std::vector<double> losses, grad_norms;              // of steps 1 to 20
+  std::vector<double> losses, grad_norms;              // of all steps
   std::map<std::string, std::vector<float>> tensors;  // weights and moments of the last checkpoint
 };
 

@@ -75,7 +75,8 @@ void RunRank(const RunConfig& config, Communicator& world, const RunOptions& opt
   const ParamStore& params = (*trainer)->params();
   const auto master = [&params](int id) { return params.Master(id); };
   AddPieces(params, master, &collected->start);
-  for (int step = 1; step <= options.steps; ++step) {
+  const int64_t num_steps = options.steps > 0 ? options.steps : config.steps;
+  for (int64_t step = 1; step <= num_steps; ++step) {
     const StatusOr<StepMetrics> metrics = (*trainer)->Step();
     ASSERT_TRUE(metrics.ok()) << metrics.status();
     if (step == 1) AddPieces(params, [&params](int id) { return params.OwnedGrad(id); }, &collected->first_gradients);

@@ -44,7 +44,7 @@ struct Trajectory {
 
 struct RunOptions {
   bool asynchronous = true;  // streams are queues with random delays
-  int steps = 20;
+  int steps = 0;             // 0: as many as the configuration says
   // Stands between the trainer and a rank's communicator; the faults of tests. Empty: nothing does.
   std::function<std::unique_ptr<Communicator>(Communicator& inner)> decorate;
 };
