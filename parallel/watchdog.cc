@@ -87,7 +87,8 @@ Watchdog::Watchdog(DatagramSocket socket, RankRecord& record, const WatchdogOpti
 StatusOr<std::unique_ptr<Watchdog>> Watchdog::Start(Communicator& world, RankRecord& record,
                                                     const WatchdogOptions& options, const StallHandlers& handlers) {
   StatusOr<DatagramSocket> socket = DatagramSocket::Open();
-  WEFT_RETURN_IF_ERROR(AgreeOnStatus(world, socket.status()));
+  const Status opened = AgreeOnStatus(world, socket.status());
+  if (!opened.ok()) return WithContext(opened, "the watchdog (watchdog.timeout: 0 goes without it)");
   std::unique_ptr<Watchdog> watchdog(new Watchdog(std::move(*socket), record, options, handlers));
   WEFT_RETURN_IF_ERROR(AgreeOnStatus(world, watchdog->Meet(world)));
   const RankLabel label = CurrentRank();
@@ -109,9 +110,10 @@ Status Watchdog::Meet(Communicator& world) {
   const std::vector<std::string> addresses = world.AllGatherBytes(socket_.Advertise());
   for (size_t rank = 0; rank < hosts.size(); ++rank) {
     const StatusOr<DatagramSocket::Endpoint> endpoint = DatagramSocket::Resolve(addresses[rank]);
-    if (!endpoint.ok())
+    if (!endpoint.ok()) {
       return WithContext(endpoint.status(), StrCat("the watchdog cannot reach rank ", rank, " on ", hosts[rank],
                                                    " (watchdog.timeout: 0 goes without it)"));
+    }
     peers_.push_back({*endpoint, hosts[rank]});
   }
   return absl::OkStatus();
