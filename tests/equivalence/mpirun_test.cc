@@ -61,10 +61,9 @@ std::vector<Composition> OnEightRanks() {
   const MeshShape all_axes = {.pp = 2, .dp = 2, .tp = 2};
   std::vector<Composition> compositions = {
       {.mesh = all_axes, .zero_stage = 3, .offload = true, .schedule = "interleaved", .accumulation = 4, .tied = true, .family = "qwen3"},
-      {.mesh = all_axes, .zero_stage = 3, .offload = true, .recompute = "attention", .accumulation = 2, .family = "qwen2"},
       {.mesh = {.dp = 8}, .zero_stage = 3, .reshard = "per_use"},
       {.mesh = {.dp = 2, .tp = 4}, .zero_stage = 2, .recompute = "block", .tied = true, .family = "qwen2"},
-      {.mesh = {.pp = 2, .tp = 4}, .offload = true, .schedule = "gpipe", .accumulation = 4, .family = "qwen3"},
+      {.mesh = {.pp = 2, .tp = 4}, .offload = true, .schedule = "gpipe", .accumulation = 2, .family = "qwen3"},
       {.mesh = {.pp = 4, .dp = 2}, .zero_stage = 1, .schedule = "zero_bubble", .accumulation = 4, .tied = true}};
   if (kSanitized) compositions.resize(1);
   return compositions;
