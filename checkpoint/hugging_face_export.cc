@@ -107,7 +107,7 @@ Status WriteWeights(CheckpointReader& reader, const std::string& folder, const s
 Status WriteTexts(const CheckpointInfo& info, const std::string& folder, DType dtype) {
   WEFT_ASSIGN_OR_RETURN(const ModelFolderTexts texts, MakeModelFolderTexts(info, dtype));
   for (const auto& [name, text] : texts) WEFT_RETURN_IF_ERROR(WriteFileAtomically(StrCat(folder, "/", name), text));
-  if (!texts.contains(kTokenizerFile)) LogWarning("the checkpoint has no tokenizer: the export is without one");
+  if (info.tokenizer_json.empty()) LogWarning("the checkpoint has no tokenizer: the export is without one");
   return absl::OkStatus();
 }
 

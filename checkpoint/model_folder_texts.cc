@@ -3,6 +3,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "absl/strings/escaping.h"
+
 namespace weft {
 namespace {
 
@@ -45,6 +47,23 @@ Json GenerationConfig(const Json& config, const Json& tokenizer, const Json& tok
   return generation;
 }
 
+// The tokenizer's file. A tokenizer.model of SentencePiece travels inside a JSON object of weft's own
+// (data/sentencepiece_file.h), which nobody else reads: it becomes the file that it was.
+Status AddTokenizerFile(const Json& tokenizer, const std::string& text, ModelFolderTexts* texts) {
+  const auto model = tokenizer.find("model");
+  const bool is_object = model != tokenizer.end() && model->is_object();
+  if (!is_object || model->value("type", Json()) != "SentencePiece") {
+    (*texts)[kTokenizerFile] = text;
+    return absl::OkStatus();
+  }
+  const Json base64 = model->value("base64", Json());
+  std::string& bytes = (*texts)[kTokenizerModelFile];
+  if (!base64.is_string() || !absl::Base64Unescape(base64.get<std::string>(), &bytes)) {
+    return DataError("the checkpoint's tokenizer is damaged: model.base64 is not base64");
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 StatusOr<ModelFolderTexts> MakeModelFolderTexts(const CheckpointInfo& info, DType dtype) {
@@ -57,7 +76,7 @@ StatusOr<ModelFolderTexts> MakeModelFolderTexts(const CheckpointInfo& info, DTyp
   ModelFolderTexts texts;
   texts[kConfigFile] = Pretty(config);
   texts[kGenerationConfigFile] = Pretty(GenerationConfig(config, tokenizer, tokenizer_config));
-  if (!info.tokenizer_json.empty()) texts[kTokenizerFile] = info.tokenizer_json;
+  if (!info.tokenizer_json.empty()) WEFT_RETURN_IF_ERROR(AddTokenizerFile(tokenizer, info.tokenizer_json, &texts));
   if (!info.tokenizer_config_json.empty()) texts[kTokenizerConfigFile] = info.tokenizer_config_json;
   return texts;
 }

@@ -12,6 +12,7 @@ namespace weft {
 inline constexpr char kConfigFile[] = "config.json";
 inline constexpr char kGenerationConfigFile[] = "generation_config.json";
 inline constexpr char kTokenizerFile[] = "tokenizer.json";
+inline constexpr char kTokenizerModelFile[] = "tokenizer.model";  // of SentencePiece, in place of tokenizer.json
 inline constexpr char kTokenizerConfigFile[] = "tokenizer_config.json";
 
 using ModelFolderTexts = std::map<std::string, std::string>;  // file name -> contents

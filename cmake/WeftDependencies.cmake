@@ -61,6 +61,7 @@ weft_alias_first(crypto OpenSSL::Crypto)
 weft_find_library(openblas HEADER cblas.h LIBRARY openblas SUFFIXES openblas-pthread openblas)
 weft_find_library(pcre2 HEADER pcre2.h LIBRARY pcre2-8)
 weft_find_library(utf8proc HEADER utf8proc.h LIBRARY utf8proc)
+weft_find_library(sentencepiece HEADER sentencepiece_processor.h LIBRARY sentencepiece)
 if(WEFT_PORTABLE)
   # The shared library pulls in 30 others (curl, krb5, ldap, ...), the archive only these.
   weft_find_library(hdf5 HEADER hdf5.h LIBRARY libhdf5_serial.a SUFFIXES hdf5/serial)

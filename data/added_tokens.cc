@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "data/token_id.h"
 #include "data/utf8.h"
 
 namespace weft {
@@ -26,9 +27,7 @@ StatusOr<AddedToken> ParseToken(const JsonView& json) {
   WEFT_ASSIGN_OR_RETURN(token.content, json.String("content"));
   if (token.content.empty()) return json.Error("the token's content is empty");
   WEFT_ASSIGN_OR_RETURN(const JsonView id_json, json.Get("id"));
-  WEFT_ASSIGN_OR_RETURN(const int64_t id, id_json.Integer());
-  if (id < 0 || id >= 1 << 24) return id_json.Error("the id ", id, " is out of range");
-  token.id = static_cast<int32_t>(id);
+  WEFT_ASSIGN_OR_RETURN(token.id, ParseTokenId(id_json));
   WEFT_ASSIGN_OR_RETURN(token.single_word, json.BoolOr("single_word", false));
   WEFT_ASSIGN_OR_RETURN(token.lstrip, json.BoolOr("lstrip", false));
   WEFT_ASSIGN_OR_RETURN(token.rstrip, json.BoolOr("rstrip", false));

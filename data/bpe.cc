@@ -2,17 +2,14 @@
 #include "data/bpe.h"
 
 #include <algorithm>
-#include <functional>
-#include <queue>
 #include <utility>
 
 #include "absl/strings/str_format.h"
+#include "data/token_id.h"
 #include "data/utf8.h"
 
 namespace weft {
 namespace {
-
-constexpr int64_t kMaxId = 1 << 24;  // a table of all ids is made; the largest vocabularies known have 2^18
 
 uint64_t PairKey(int32_t left, int32_t right) {
   return uint64_t{static_cast<uint32_t>(left)} << 32 | static_cast<uint32_t>(right);
@@ -49,6 +46,8 @@ Status RefuseOptions(const JsonView& json) {
 
 }  // namespace
 
+// --- Reading ---------------------------------------------------------------------------------------------------------
+
 StatusOr<Bpe> Bpe::Parse(const JsonView& json, const absl::flat_hash_set<std::string>& control_tokens) {
   // Old files name no type; the members tell.
   WEFT_ASSIGN_OR_RETURN(const JsonView merges, json.Get("merges"));
@@ -56,36 +55,42 @@ StatusOr<Bpe> Bpe::Parse(const JsonView& json, const absl::flat_hash_set<std::st
   if (type != "BPE") return json.Error("models of type '", type, "' are not supported; supported is BPE");
   WEFT_RETURN_IF_ERROR(RefuseOptions(json));
   Bpe bpe;
-  WEFT_ASSIGN_OR_RETURN(bpe.fuse_unk_, json.BoolOr("fuse_unk", false));
-  WEFT_ASSIGN_OR_RETURN(bpe.ignore_merges_, json.BoolOr("ignore_merges", false));
   WEFT_ASSIGN_OR_RETURN(const JsonView vocab, json.Get("vocab"));
   WEFT_RETURN_IF_ERROR(bpe.ParseVocab(vocab));
+  WEFT_RETURN_IF_ERROR(bpe.ParseFallbacks(json));
   WEFT_RETURN_IF_ERROR(bpe.ParseMerges(merges, control_tokens));
-  WEFT_ASSIGN_OR_RETURN(const std::string unk, json.StringOr("unk_token", ""));
-  if (!unk.empty()) {
-    const auto found = bpe.vocab_.find(unk);
-    if (found == bpe.vocab_.end()) return json.Error("unk_token '", unk, "' is not in the vocabulary");
-    bpe.unk_id_ = found->second;
-  }
-  WEFT_ASSIGN_OR_RETURN(const bool byte_fallback, json.BoolOr("byte_fallback", false));
-  for (int byte = 0; byte_fallback && byte < 256; ++byte) {
-    const auto found = bpe.vocab_.find(absl::StrFormat("<0x%02X>", byte));
-    bpe.byte_ids_.push_back(found == bpe.vocab_.end() ? -1 : found->second);
-  }
-  bpe.text_vocab_ = bpe.vocab_;
-  for (const std::string& token : control_tokens) bpe.text_vocab_.erase(token);
+  bpe.FindLetters(control_tokens);
+  bpe.FindJoints();
+  bpe.FindWholes(control_tokens);
+  WEFT_ASSIGN_OR_RETURN(bpe.ignore_merges_, json.BoolOr("ignore_merges", false));
   return bpe;
 }
 
 Status Bpe::ParseVocab(const JsonView& json) {
   if (!json.value().is_object()) return json.Expected("an object of tokens and ids");
   absl::flat_hash_set<int32_t> seen;
+  vocab_.reserve(json.value().size());
   for (const auto& [token, value] : json.value().items()) {
     const JsonView entry(value, StrCat(json.path(), "['", token, "']"));
-    WEFT_ASSIGN_OR_RETURN(const int64_t id, entry.Integer());
-    if (id < 0 || id >= kMaxId) return entry.Error("the id ", id, " is out of range");
-    if (!seen.insert(static_cast<int32_t>(id)).second) return entry.Error("the id ", id, " is given twice");
-    vocab_[token] = static_cast<int32_t>(id);
+    WEFT_ASSIGN_OR_RETURN(const int32_t id, ParseTokenId(entry));
+    if (!seen.insert(id).second) return entry.Error("the id ", id, " is given twice");
+    vocab_[token] = id;
+  }
+  return absl::OkStatus();
+}
+
+Status Bpe::ParseFallbacks(const JsonView& json) {
+  WEFT_ASSIGN_OR_RETURN(fuse_unk_, json.BoolOr("fuse_unk", false));
+  WEFT_ASSIGN_OR_RETURN(const std::string unk, json.StringOr("unk_token", ""));
+  if (!unk.empty()) {
+    const auto found = vocab_.find(unk);
+    if (found == vocab_.end()) return json.Error("unk_token '", unk, "' is not in the vocabulary");
+    unk_id_ = found->second;
+  }
+  WEFT_ASSIGN_OR_RETURN(const bool byte_fallback, json.BoolOr("byte_fallback", false));
+  for (int byte = 0; byte_fallback && byte < 256; ++byte) {
+    const auto found = vocab_.find(absl::StrFormat("<0x%02X>", byte));
+    byte_ids_.push_back(found == vocab_.end() ? -1 : found->second);
   }
   return absl::OkStatus();
 }
@@ -108,82 +113,148 @@ Status Bpe::ParseMerges(const JsonView& json, const absl::flat_hash_set<std::str
   return absl::OkStatus();
 }
 
-void Bpe::Encode(std::string_view piece, std::vector<int32_t>* ids) const {
-  if (ignore_merges_) {
-    const auto found = text_vocab_.find(ToAbsl(piece));
-    if (found != text_vocab_.end()) return ids->push_back(found->second);
+void Bpe::FindLetters(const absl::flat_hash_set<std::string>& control_tokens) {
+  for (const auto& [token, id] : vocab_) {
+    if (token.empty() || control_tokens.contains(token)) continue;
+    const CodePoint letter = CodePointAt(token, 0);
+    if (letter.length != token.size()) continue;
+    if (letters_.size() <= letter.value) letters_.resize(letter.value + 1, -1);
+    letters_[letter.value] = id;
   }
-  std::vector<int32_t> symbols;
-  AppendCodePoints(piece, &symbols);
-  ApplyMerges(&symbols);
-  ids->insert(ids->end(), symbols.begin(), symbols.end());
 }
 
-void Bpe::AppendCodePoints(std::string_view piece, std::vector<int32_t>* ids) const {
+// A merge joins the last symbol of its left token to the first of its right one. A token's ends are letters, or, where
+// it stands for a byte or the unknown, itself.
+void Bpe::FindJoints() {
+  std::vector<const std::string*> tokens;  // by id
+  for (const auto& [token, id] : vocab_) {
+    if (tokens.size() <= static_cast<size_t>(id)) tokens.resize(id + 1);
+    tokens[id] = &token;
+  }
+  absl::flat_hash_set<int32_t> fallbacks(byte_ids_.begin(), byte_ids_.end());
+  if (unk_id_.has_value()) fallbacks.insert(*unk_id_);
+  const auto ends_of = [&](int32_t id, bool last) {
+    const std::string& token = *tokens[id];
+    size_t begin = last ? token.size() - 1 : 0;
+    while (begin > 0 && (static_cast<unsigned char>(token[begin]) & 0xC0) == 0x80) --begin;
+    const char32_t letter = CodePointAt(token, begin).value;
+    return std::pair(letter < letters_.size() ? letters_[letter] : -1, fallbacks.contains(id) ? id : -1);
+  };
+  for (const auto& [pair, merge] : merges_) {
+    const auto left = ends_of(static_cast<int32_t>(pair >> 32), /*last=*/true);
+    const auto right = ends_of(static_cast<int32_t>(pair & 0xFFFFFFFF), /*last=*/false);
+    for (const int32_t l : {left.first, left.second}) {
+      for (const int32_t r : {right.first, right.second}) {
+        if (l >= 0 && r >= 0) joints_.insert(PairKey(l, r));
+      }
+    }
+  }
+}
+
+void Bpe::FindWholes(const absl::flat_hash_set<std::string>& control_tokens) {
+  absl::flat_hash_map<std::string, Whole> wholes;  // aside: Encode below must not find them yet
+  wholes.reserve(vocab_.size());
+  size_t longest = 0;
+  Scratch scratch;
+  std::vector<int32_t> ids;
+  for (const auto& [token, id] : vocab_) {
+    if (control_tokens.contains(token)) continue;
+    ids.clear();
+    Encode(token, &scratch, &ids);
+    wholes[token] = {id, ids.size() == 1 && ids[0] == id};
+    longest = std::max(longest, token.size());
+  }
+  wholes_ = std::move(wholes);
+  longest_whole_ = longest;
+}
+
+// --- Encoding --------------------------------------------------------------------------------------------------------
+
+void Bpe::Encode(std::string_view piece, Scratch* scratch, std::vector<int32_t>* ids) const {
+  const Whole* whole = FindWhole(piece);
+  if (whole != nullptr && (whole->own_encoding || ignore_merges_)) return ids->push_back(whole->id);
+  std::vector<int32_t>& symbols = scratch->symbols;
+  symbols.clear();
   bool after_unk = false;
+  size_t cut = 0;  // where the symbols begin
   for (size_t i = 0; i < piece.size();) {
-    const std::string_view letter = piece.substr(i, CodePointAt(piece, i).length);
-    i += letter.size();
-    const auto found = text_vocab_.find(ToAbsl(letter));
-    const bool known = found != text_vocab_.end();
-    const bool has_bytes = !known && !byte_ids_.empty() && std::all_of(letter.begin(), letter.end(), [&](char byte) {
-      return byte_ids_[static_cast<unsigned char>(byte)] >= 0;
-    });
-    if (known) {
-      ids->push_back(found->second);
-    } else if (has_bytes) {
-      for (const char byte : letter) ids->push_back(byte_ids_[static_cast<unsigned char>(byte)]);
-    } else if (unk_id_.has_value() && !(fuse_unk_ && after_unk)) {
-      ids->push_back(*unk_id_);
+    const CodePoint letter = CodePointAt(piece, i);
+    const size_t count = symbols.size();
+    after_unk = AppendLetter(piece.substr(i, letter.length), letter.value, after_unk, &symbols);
+    if (count > 0 && count < symbols.size() && !joints_.contains(PairKey(symbols[count - 1], symbols[count]))) {
+      EncodeCut(piece.substr(cut, i - cut), count, scratch, ids);
+      symbols.erase(symbols.begin(), symbols.begin() + count);
+      cut = i;
     }
-    after_unk = !known && !has_bytes;
+    i += letter.length;
+  }
+  EncodeCut(piece.substr(cut), symbols.size(), scratch, ids);
+}
+
+const Bpe::Whole* Bpe::FindWhole(std::string_view text) const {
+  if (text.size() > longest_whole_) return nullptr;
+  const auto found = wholes_.find(ToAbsl(text));
+  return found == wholes_.end() ? nullptr : &found->second;
+}
+
+// Returns whether the letter is unknown.
+bool Bpe::AppendLetter(std::string_view letter, char32_t code_point, bool after_unk,
+                       std::vector<int32_t>* symbols) const {
+  const int32_t id = code_point < letters_.size() ? letters_[code_point] : -1;
+  if (id >= 0) {
+    symbols->push_back(id);
+    return false;
+  }
+  const auto id_of_byte = [&](char byte) { return byte_ids_[static_cast<unsigned char>(byte)]; };
+  if (!byte_ids_.empty() && std::all_of(letter.begin(), letter.end(), [&](char b) { return id_of_byte(b) >= 0; })) {
+    for (const char byte : letter) symbols->push_back(id_of_byte(byte));
+    return false;
+  }
+  if (unk_id_.has_value() && !(fuse_unk_ && after_unk)) symbols->push_back(*unk_id_);
+  return true;
+}
+
+// `text` is what the first `count` of scratch->symbols stand for.
+void Bpe::EncodeCut(std::string_view text, size_t count, Scratch* scratch, std::vector<int32_t>* ids) const {
+  if (count < 2) {
+    ids->insert(ids->end(), scratch->symbols.begin(), scratch->symbols.begin() + count);
+  } else if (const Whole* whole = FindWhole(text); whole != nullptr && whole->own_encoding) {
+    ids->push_back(whole->id);
+  } else {
+    ApplyMerges(static_cast<int64_t>(count), scratch, ids);
   }
 }
 
-const Bpe::Merge* Bpe::FindMerge(int32_t left, int32_t right) const {
-  const auto found = merges_.find(PairKey(left, right));
-  return found == merges_.end() ? nullptr : &found->second;
-}
-
-void Bpe::ApplyMerges(std::vector<int32_t>* symbols) const {
-  if (merges_.empty()) return;
-  struct Link {  // a symbol among its living neighbours, by index; -1: none
-    int32_t id;
-    int64_t previous, next;
-  };
-  struct Candidate {
-    int32_t rank;
-    int64_t left;       // index of the left symbol
-    uint64_t pair;      // what stood there when this was queued: it may have been merged since
-    bool operator>(const Candidate& other) const { return std::pair(rank, left) > std::pair(other.rank, other.left); }
-  };
-  const int64_t count = static_cast<int64_t>(symbols->size());
-  std::vector<Link> links(symbols->size());
-  for (int64_t i = 0; i < count; ++i) links[i] = {(*symbols)[i], i - 1, i + 1 < count ? i + 1 : -1};
-  std::priority_queue<Candidate, std::vector<Candidate>, std::greater<>> queue;
+void Bpe::ApplyMerges(int64_t count, Scratch* scratch, std::vector<int32_t>* ids) const {
+  auto& [symbols, links, queue] = *scratch;
+  links.resize(count);
+  queue.clear();
+  for (int64_t i = 0; i < count; ++i) links[i] = {symbols[i], i - 1, i + 1 < count ? i + 1 : -1};
   const auto consider = [&](int64_t left) {
-    if (left < 0 || links[left].next < 0) return;
-    const int32_t right_id = links[links[left].next].id;
-    if (const Merge* merge = FindMerge(links[left].id, right_id)) {
-      queue.push({merge->rank, left, PairKey(links[left].id, right_id)});
-    }
+    if (left < 0 || links[left].next < 0) return false;
+    const uint64_t pair = PairKey(links[left].id, links[links[left].next].id);
+    const auto merge = merges_.find(pair);
+    if (merge == merges_.end()) return false;
+    queue.push_back({merge->second.rank, merge->second.result, left, pair});
+    return true;
   };
   for (int64_t i = 0; i + 1 < count; ++i) consider(i);
+  std::make_heap(queue.begin(), queue.end());
   while (!queue.empty()) {
-    const Candidate best = queue.top();
-    queue.pop();
-    Link& left = links[best.left];
+    std::pop_heap(queue.begin(), queue.end());
+    const Scratch::Candidate best = queue.back();
+    queue.pop_back();
+    Scratch::Link& left = links[best.left];
     if (left.id < 0 || left.next < 0 || PairKey(left.id, links[left.next].id) != best.pair) continue;
-    Link& right = links[left.next];
-    left.id = FindMerge(left.id, right.id)->result;
+    Scratch::Link& right = links[left.next];
+    left.id = best.result;
     right.id = -1;  // gone
     left.next = right.next;
     if (left.next >= 0) links[left.next].previous = best.left;
-    consider(left.previous);
-    consider(best.left);
+    if (consider(left.previous)) std::push_heap(queue.begin(), queue.end());
+    if (consider(best.left)) std::push_heap(queue.begin(), queue.end());
   }
-  symbols->clear();
-  for (int64_t i = count > 0 ? 0 : -1; i >= 0; i = links[i].next) symbols->push_back(links[i].id);
+  for (int64_t i = 0; i >= 0; i = links[i].next) ids->push_back(links[i].id);
 }
 
 }  // namespace weft

@@ -44,11 +44,21 @@ std::optional<unsigned char> ByteOfLetter(char32_t letter) {
 }
 
 std::string ToByteAlphabet(std::string_view bytes) {
-  const Alphabet& alphabet = TheAlphabet();
   std::string text;
   text.reserve(bytes.size() * 2);
-  for (unsigned char byte : bytes) text += alphabet.texts[byte];
+  AppendByteAlphabet(bytes, &text);
   return text;
+}
+
+void AppendByteAlphabet(std::string_view bytes, std::string* text) {
+  const Alphabet& alphabet = TheAlphabet();
+  for (const unsigned char byte : bytes) {
+    if (alphabet.letters[byte] < 0x80) {
+      text->push_back(static_cast<char>(byte));
+    } else {
+      text->append(alphabet.texts[byte], 0, 2);
+    }
+  }
 }
 
 std::optional<std::string> FromByteAlphabet(std::string_view text) {

@@ -12,6 +12,7 @@ char32_t LetterOfByte(unsigned char byte);
 std::optional<unsigned char> ByteOfLetter(char32_t letter);
 
 std::string ToByteAlphabet(std::string_view bytes);  // UTF-8
+void AppendByteAlphabet(std::string_view bytes, std::string* text);
 // The bytes that `text` stands for; nothing where it holds a code point that is no letter of the alphabet.
 std::optional<std::string> FromByteAlphabet(std::string_view text);
 

@@ -1,7 +1,11 @@
 // Checked access to nlohmann::json.
 #include "data/json_view.h"
 
+#include <functional>
 #include <limits>
+#include <optional>
+
+#include "absl/container/flat_hash_set.h"
 
 namespace weft {
 namespace {
@@ -28,12 +32,34 @@ bool IsDeep(std::string_view text) {
   return false;
 }
 
+// Watches a parser for objects that name a member twice, of which it would keep the last and say nothing.
+class DuplicateWatch {
+ public:
+  bool operator()(int, nlohmann::json::parse_event_t event, const nlohmann::json& parsed) {
+    using Event = nlohmann::json::parse_event_t;
+    if (event == Event::object_start) open_.emplace_back();
+    if (event == Event::object_end) open_.pop_back();
+    if (event == Event::key && !open_.back().insert(parsed.get_ref<const std::string&>()).second && !found_) {
+      found_ = parsed.get<std::string>();
+    }
+    return true;
+  }
+  const std::optional<std::string>& found() const { return found_; }
+
+ private:
+  std::vector<absl::flat_hash_set<std::string>> open_;  // the members so far of the objects around
+  std::optional<std::string> found_;
+};
+
 }  // namespace
 
 StatusOr<nlohmann::json> ParseJson(std::string_view text, std::string_view name) {
   if (IsDeep(text)) return UserError(name, ": JSON nested more than ", kMaxDepth, " deep");
   try {
-    return nlohmann::json::parse(text);
+    DuplicateWatch watch;
+    nlohmann::json value = nlohmann::json::parse(text, std::ref(watch));
+    if (watch.found()) return UserError(name, ": an object has the member '", *watch.found(), "' twice");
+    return value;
   } catch (const std::exception& error) {
     std::string_view reason = error.what();  // "[json.exception.parse_error.101] parse error at line 1, ..."
     const size_t end = reason.find("] ");

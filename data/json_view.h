@@ -13,7 +13,8 @@
 
 namespace weft {
 
-// Parses with a bound on nesting (a deep file would overflow the stack of whoever walks it). `name` stands in messages.
+// Parses with a bound on nesting (a deep file would overflow the stack of whoever walks it); an object that has a member
+// twice is an error. `name` stands in messages.
 StatusOr<nlohmann::json> ParseJson(std::string_view text, std::string_view name);
 
 class JsonView {

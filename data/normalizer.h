@@ -1,5 +1,5 @@
-// Normalizers of tokenizer.json: text to text before anything is split. Kinds: Sequence, Prepend, Replace, NFC, NFD,
-// NFKC, NFKD; others are refused by name.
+// Normalizers of tokenizer.json: text to text before anything is split. Kinds: Sequence, Prepend, Replace, Strip,
+// StripAccents, Lowercase, ByteLevel, NFC, NFD, NFKC, NFKD; others are refused by name.
 #pragma once
 
 #include <memory>

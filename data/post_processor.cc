@@ -2,6 +2,9 @@
 #include "data/post_processor.h"
 
 #include <string>
+#include <utility>
+
+#include "data/token_id.h"
 
 namespace weft {
 namespace {
@@ -13,11 +16,21 @@ StatusOr<std::vector<int32_t>> IdsOf(const JsonView& special_tokens, const std::
   WEFT_ASSIGN_OR_RETURN(const std::vector<JsonView> items, list.Items());
   std::vector<int32_t> ids;
   for (const JsonView& item : items) {
-    WEFT_ASSIGN_OR_RETURN(const int64_t id, item.Integer());
-    if (id < 0 || id >= 1 << 24) return item.Error("the id ", id, " is out of range");
-    ids.push_back(static_cast<int32_t>(id));
+    WEFT_ASSIGN_OR_RETURN(ids.emplace_back(), ParseTokenId(item));
   }
   return ids;
+}
+
+// {"cls": ["<s>", 0], "sep": ["</s>", 2]}: one before, the other after.
+StatusOr<SpecialTokenFrame> ParseClsAndSep(const JsonView& json) {
+  SpecialTokenFrame frame;
+  for (const auto& [key, side] : {std::pair("cls", &frame.before), std::pair("sep", &frame.after)}) {
+    WEFT_ASSIGN_OR_RETURN(const JsonView entry, json.Get(key));
+    WEFT_ASSIGN_OR_RETURN(const std::vector<JsonView> pair, entry.Items());
+    if (pair.size() != 2) return entry.Expected("a token and its id");
+    WEFT_ASSIGN_OR_RETURN(side->emplace_back(), ParseTokenId(pair[1]));
+  }
+  return frame;
 }
 
 StatusOr<SpecialTokenFrame> ParseTemplate(const JsonView& json) {
@@ -49,9 +62,11 @@ StatusOr<SpecialTokenFrame> ParsePostProcessor(const JsonView& json) {
   WEFT_ASSIGN_OR_RETURN(const std::string type, json.String("type"));
   if (type == "ByteLevel") return SpecialTokenFrame();
   if (type == "TemplateProcessing") return ParseTemplate(json);
+  if (type == "BertProcessing" || type == "RobertaProcessing") return ParseClsAndSep(json);
   if (type != "Sequence") {
     return json.Error("post-processors of type '", type,
-                      "' are not supported; supported are Sequence, TemplateProcessing and ByteLevel");
+                      "' are not supported; supported are Sequence, TemplateProcessing, BertProcessing, "
+                      "RobertaProcessing and ByteLevel");
   }
   WEFT_ASSIGN_OR_RETURN(const JsonView list, json.Get("processors"));
   WEFT_ASSIGN_OR_RETURN(const std::vector<JsonView> items, list.Items());

@@ -1,5 +1,6 @@
 // Post-processors of tokenizer.json: the tokens put before and after a text (BOS, for most). Kinds: Sequence,
-// TemplateProcessing, ByteLevel (which only moves offsets); others are refused by name.
+// TemplateProcessing, BertProcessing, RobertaProcessing, ByteLevel (which only moves offsets); others are refused by
+// name.
 #pragma once
 
 #include <cstdint>

@@ -2,6 +2,7 @@
 #include "data/text_replacement.h"
 
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_replace.h"
 
@@ -27,8 +28,10 @@ StatusOr<TextReplacement> TextReplacement::Parse(const JsonView& json) {
 std::string TextReplacement::Apply(const std::string& text) const {
   if (!regex_.has_value()) return absl::StrReplaceAll(text, {{from_, to_}});
   std::string result;
+  std::vector<Regex::Match> matches;
+  regex_->FindAll(text, &matches);
   size_t done = 0;
-  for (const auto& [begin, end] : regex_->FindAll(text)) {
+  for (const auto& [begin, end] : matches) {
     result.append(text, done, begin - done).append(to_);
     done = end;
   }

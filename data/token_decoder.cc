@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "core/utf8.h"
 #include "data/byte_alphabet.h"
 #include "data/utf8.h"
@@ -73,6 +74,10 @@ Status TokenDecoder::Add(const JsonView& json) {
     for (const JsonView& item : items) WEFT_RETURN_IF_ERROR(Add(item));
   } else if (type == "ByteLevel") {
     steps_.push_back(ByteLevel());
+  } else if (type == "Metaspace") {
+    if (Has<Fuse>()) return json.Error("a Metaspace after a Fuse is not supported");
+    WEFT_ASSIGN_OR_RETURN(Metaspace options, Metaspace::Parse(json));
+    steps_.push_back(Spaces{std::move(options)});
   } else if (type == "ByteFallback") {
     steps_.push_back(ByteFallback());
   } else if (type == "Fuse") {
@@ -87,7 +92,8 @@ Status TokenDecoder::Add(const JsonView& json) {
     steps_.push_back(std::move(strip));
   } else {
     return json.Error("decoders of type '", type,
-                      "' are not supported; supported are Sequence, ByteLevel, Replace, ByteFallback, Fuse and Strip");
+                      "' are not supported; supported are Sequence, ByteLevel, Metaspace, Replace, "
+                      "ByteFallback, Fuse and Strip");
   }
   return absl::OkStatus();
 }
@@ -117,6 +123,12 @@ std::string TokenDecoder::Decode(std::vector<std::string> tokens, bool at_start)
       tokens = JoinByteTokens(tokens);
     } else if (std::holds_alternative<Fuse>(step)) {
       tokens = {absl::StrJoin(tokens, "")};
+    } else if (const auto* spaces = std::get_if<Spaces>(&step)) {
+      const bool is_prefixed = spaces->options.scheme != Metaspace::Scheme::kNever;
+      for (size_t i = 0; i < tokens.size(); ++i) {
+        const char* space = at_start && i == 0 && is_prefixed ? "" : " ";
+        absl::StrReplaceAll({{spaces->options.replacement, space}}, &tokens[i]);
+      }
     } else if (const auto* replace = std::get_if<Replace>(&step)) {
       for (std::string& token : tokens) token = replace->replacement.Apply(token);
     } else if (const auto* strip = std::get_if<Strip>(&step); !strip->fused || at_start) {

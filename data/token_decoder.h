@@ -1,5 +1,5 @@
-// TokenDecoder: the decoder of tokenizer.json, from the strings of tokens to text. Kinds: Sequence, ByteLevel, Replace,
-// ByteFallback, Fuse, Strip (of one leading sign); others are refused by name.
+// TokenDecoder: the decoder of tokenizer.json, from the strings of tokens to text. Kinds: Sequence, ByteLevel, Metaspace,
+// Replace, ByteFallback, Fuse, Strip (of one leading sign); others are refused by name.
 //
 // It can decode a text in parts, for streaming: parts may be cut wherever IsOpen says that what follows cannot change
 // what came.
@@ -11,6 +11,7 @@
 
 #include "core/status.h"
 #include "data/json_view.h"
+#include "data/metaspace.h"
 #include "data/text_replacement.h"
 
 namespace weft {
@@ -27,6 +28,10 @@ class TokenDecoder {
  private:
   // The bytes that tokens in the byte alphabet stand for; tokens that are not in it stand for themselves.
   struct ByteLevel {};
+  // The sign for a space is one again; where encoding put one in front, the first token loses its signs.
+  struct Spaces {
+    Metaspace options;
+  };
   struct Replace {
     TextReplacement replacement;
   };
@@ -37,7 +42,7 @@ class TokenDecoder {
     std::string content;  // one code point
     bool fused;           // after a Fuse: at the text's start, else at each token's
   };
-  using Step = std::variant<ByteLevel, Replace, ByteFallback, Fuse, Strip>;
+  using Step = std::variant<ByteLevel, Spaces, Replace, ByteFallback, Fuse, Strip>;
 
   Status Add(const JsonView& json);
   StatusOr<Step> ParseStrip(const JsonView& json) const;

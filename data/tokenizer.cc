@@ -10,22 +10,41 @@
 #include "core/utf8.h"
 #include "data/added_tokens.h"
 #include "data/bpe.h"
-#include "data/byte_tokenizer.h"
+#include "data/byte_level_bpe_file.h"
 #include "data/json_view.h"
 #include "data/normalizer.h"
 #include "data/post_processor.h"
 #include "data/pre_tokenizer.h"
+#include "data/sentencepiece_file.h"
+#include "data/sentencepiece_model.h"
 #include "data/token_decoder.h"
 #include "data/utf8.h"
 
 namespace weft {
+namespace {
+
+constexpr char kSentencePieceFile[] = "tokenizer.model";
+constexpr uintmax_t kMaxFileBytes = uintmax_t{256} << 20;  // the largest known have 33 MB
+
+StatusOr<std::string> ReadTokenizerFile(const std::filesystem::path& path) {
+  std::error_code error;
+  const uintmax_t bytes = std::filesystem::file_size(path, error);
+  if (!error && bytes > kMaxFileBytes) {
+    return UserError(path.string(), ": ", bytes >> 20, " MiB are too many for a tokenizer; at most ",
+                     kMaxFileBytes >> 20, " are read");
+  }
+  return ReadFile(path.string());
+}
+
+}  // namespace
 
 struct Tokenizer::Parts {
   std::string json, config_json;
   AddedTokens added_tokens;
   std::unique_ptr<Normalizer> normalizer;
   std::unique_ptr<PreTokenizer> pre_tokenizer;
-  Bpe model;
+  Bpe bpe;
+  std::unique_ptr<SentencePieceModel> sentencepiece;  // in the place of bpe; null: none
   SpecialTokenFrame frame;
   TokenDecoder decoder;
   absl::flat_hash_map<std::string, int32_t> ids;
@@ -34,11 +53,14 @@ struct Tokenizer::Parts {
   std::optional<int32_t> bos_id, eos_id, pad_id;
 
   Status ReadStages(const JsonView& json);
+  Status ReadModel(const JsonView& json);
   Status ListTokens(const JsonView& json);
   Status ReadConfig(const JsonView& json);
   void EncodeText(std::string_view text, const EncodeOptions& options, std::vector<int32_t>* ids,
                   std::vector<EncodedPart>* parts) const;
-  void EncodeSegment(const Segment& raw, bool allow_control_tokens, std::vector<int32_t>* ids) const;
+  void EncodeSegment(const Segment& raw, bool begins_text, bool allow_control_tokens, Bpe::Scratch* scratch,
+                     std::vector<int32_t>* ids) const;
+  void EncodePiece(std::string_view piece, Bpe::Scratch* scratch, std::vector<int32_t>* ids) const;
 };
 
 Status Tokenizer::Parts::ReadStages(const JsonView& json) {
@@ -49,7 +71,7 @@ Status Tokenizer::Parts::ReadStages(const JsonView& json) {
   WEFT_ASSIGN_OR_RETURN(const JsonView pre_tokenizer_json, json.Get("pre_tokenizer"));
   WEFT_ASSIGN_OR_RETURN(pre_tokenizer, ParsePreTokenizer(pre_tokenizer_json));
   WEFT_ASSIGN_OR_RETURN(const JsonView model_json, json.Get("model"));
-  WEFT_ASSIGN_OR_RETURN(model, Bpe::Parse(model_json, added_tokens.ControlTokens()));
+  WEFT_RETURN_IF_ERROR(ReadModel(model_json));
   WEFT_ASSIGN_OR_RETURN(const JsonView post_json, json.Get("post_processor"));
   WEFT_ASSIGN_OR_RETURN(frame, ParsePostProcessor(post_json));
   WEFT_ASSIGN_OR_RETURN(const JsonView decoder_json, json.Get("decoder"));
@@ -57,8 +79,19 @@ Status Tokenizer::Parts::ReadStages(const JsonView& json) {
   return ListTokens(json);
 }
 
+Status Tokenizer::Parts::ReadModel(const JsonView& json) {
+  WEFT_ASSIGN_OR_RETURN(const std::string type, json.StringOr("type", ""));
+  if (type != kSentencePieceType) {
+    WEFT_ASSIGN_OR_RETURN(bpe, Bpe::Parse(json, added_tokens.ControlTokens()));
+    ids = bpe.vocab();
+    return absl::OkStatus();
+  }
+  WEFT_ASSIGN_OR_RETURN(sentencepiece, ParseSentencePieceModel(json));
+  for (int32_t id = 0; id < sentencepiece->num_pieces(); ++id) ids.try_emplace(sentencepiece->PieceOf(id), id);
+  return absl::OkStatus();
+}
+
 Status Tokenizer::Parts::ListTokens(const JsonView& json) {
-  ids = model.vocab();
   for (const AddedToken& token : added_tokens.all()) {
     const auto [entry, is_new] = ids.try_emplace(token.content, token.id);
     if (!is_new && entry->second != token.id) {
@@ -107,14 +140,22 @@ Status Tokenizer::Parts::ReadConfig(const JsonView& json) {
 StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::Load(const std::string& path) {
   namespace fs = std::filesystem;
   std::error_code ignored;
-  const fs::path file = fs::is_directory(path, ignored) ? fs::path(path) / "tokenizer.json" : fs::path(path);
-  WEFT_ASSIGN_OR_RETURN(std::string json, ReadFile(file.string()));
-  const std::string config_path = (file.parent_path() / "tokenizer_config.json").string();
+  fs::path file = path;
+  if (fs::is_directory(path, ignored)) {
+    file = fs::path(path) / "tokenizer.json";
+    if (!fs::exists(file, ignored) && fs::exists(fs::path(path) / kSentencePieceFile, ignored)) {
+      file = fs::path(path) / kSentencePieceFile;
+    }
+  }
+  WEFT_ASSIGN_OR_RETURN(std::string text, ReadTokenizerFile(file));
+  const fs::path config_path = file.parent_path() / "tokenizer_config.json";
   std::string config_json;
   if (fs::exists(config_path, ignored)) {
-    WEFT_ASSIGN_OR_RETURN(config_json, ReadFile(config_path));
+    WEFT_ASSIGN_OR_RETURN(config_json, ReadTokenizerFile(config_path));
   }
-  return Parse(std::move(json), std::move(config_json), file.string());
+  if (file.extension() != ".model") return Parse(std::move(text), std::move(config_json), file.string());
+  WEFT_ASSIGN_OR_RETURN(TokenizerTexts texts, ReadSentencePieceFile(text, std::move(config_json), file.string()));
+  return Parse(std::move(texts.json), std::move(texts.config_json), file.string());
 }
 
 StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::Parse(std::string json, std::string config_json,
@@ -136,7 +177,9 @@ StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::Parse(std::string json, std::str
 }
 
 std::unique_ptr<Tokenizer> Tokenizer::ByteLevel() {
-  auto tokenizer = Parse(ByteTokenizerJson(), ByteTokenizerConfigJson(), "the byte-level tokenizer");
+  ByteLevelBpe bytes;
+  for (int byte = 0; byte < 256; ++byte) bytes.tokens.emplace_back(1, static_cast<char>(byte));
+  auto tokenizer = Parse(TokenizerJson(bytes), TokenizerConfigJson(), "the byte-level tokenizer");
   WEFT_CHECK_OK(tokenizer);
   return std::move(tokenizer).value();
 }
@@ -146,16 +189,18 @@ Tokenizer::~Tokenizer() = default;
 
 void Tokenizer::Parts::EncodeText(std::string_view text, const EncodeOptions& options, std::vector<int32_t>* ids,
                                   std::vector<EncodedPart>* parts) const {
+  Bpe::Scratch scratch;
   for (const Segment& raw : added_tokens.CutRaw(text, options.allow_control_tokens, options.may_be_control)) {
     const size_t begin = static_cast<size_t>(raw.text.data() - text.data()), end = begin + raw.text.size();
     const size_t first_token = ids->size();
     const bool may_be_control = !options.may_be_control || options.may_be_control(begin, end);
-    EncodeSegment(raw, options.allow_control_tokens && may_be_control, ids);
+    EncodeSegment(raw, begin == 0, options.allow_control_tokens && may_be_control, &scratch, ids);
     if (parts != nullptr) parts->push_back({begin, end, first_token, ids->size(), raw.id >= 0});
   }
 }
 
-void Tokenizer::Parts::EncodeSegment(const Segment& raw, bool allow_control_tokens, std::vector<int32_t>* ids) const {
+void Tokenizer::Parts::EncodeSegment(const Segment& raw, bool begins_text, bool allow_control_tokens,
+                                     Bpe::Scratch* scratch, std::vector<int32_t>* ids) const {
   if (raw.id >= 0) {
     ids->push_back(raw.id);
     return;
@@ -164,10 +209,18 @@ void Tokenizer::Parts::EncodeSegment(const Segment& raw, bool allow_control_toke
   for (const Segment& segment : added_tokens.CutNormalized(normalized, allow_control_tokens)) {
     if (segment.id >= 0) {
       ids->push_back(segment.id);
-      continue;
+    } else {
+      Pieces pieces(std::string(segment.text), begins_text);
+      pre_tokenizer->Cut(&pieces);
+      for (size_t i = 0; i < pieces.spans.size(); ++i) EncodePiece(pieces[i], scratch, ids);
     }
-    for (const std::string& piece : pre_tokenizer->Cut({std::string(segment.text)})) model.Encode(piece, ids);
+    begins_text = false;
   }
+}
+
+void Tokenizer::Parts::EncodePiece(std::string_view piece, Bpe::Scratch* scratch, std::vector<int32_t>* ids) const {
+  if (sentencepiece == nullptr) return bpe.Encode(piece, scratch, ids);
+  WEFT_CHECK(sentencepiece->Encode(piece, ids));  // a model that was loaded encodes any UTF-8
 }
 
 std::vector<int32_t> Tokenizer::Encode(std::string_view text, const EncodeOptions& options,
@@ -214,7 +267,14 @@ bool Tokenizer::IsControl(int32_t id) const { return id >= 0 && id < vocab_size(
 
 Status Tokenizer::Save(const std::string& folder) const {
   WEFT_RETURN_IF_ERROR(MakeFolders(folder));
-  WEFT_RETURN_IF_ERROR(WriteFileAtomically(StrCat(folder, "/tokenizer.json"), json()));
+  if (parts_->sentencepiece == nullptr) {
+    WEFT_RETURN_IF_ERROR(WriteFileAtomically(StrCat(folder, "/tokenizer.json"), json()));
+  } else {
+    WEFT_ASSIGN_OR_RETURN(const nlohmann::json file, ParseJson(json(), "the tokenizer"));
+    WEFT_ASSIGN_OR_RETURN(const JsonView model, JsonView(file, "the tokenizer:").Get("model"));
+    WEFT_ASSIGN_OR_RETURN(const std::string bytes, SentencePieceBytes(model));
+    WEFT_RETURN_IF_ERROR(WriteFileAtomically(StrCat(folder, "/", kSentencePieceFile), bytes));
+  }
   if (config_json().empty()) return absl::OkStatus();
   return WriteFileAtomically(StrCat(folder, "/tokenizer_config.json"), config_json());
 }

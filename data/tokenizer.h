@@ -1,8 +1,8 @@
 // Tokenizer: text to token ids and back, as a Hugging Face tokenizer.json describes it.
 //
 // The one tokenizer of training, inference and serving. Encoding is the pipeline of Hugging Face's `tokenizers`: added
-// tokens are cut out, the rest is normalised, pre-tokenised, split by the model (BPE), and the post-processor adds the
-// beginning-of-sequence token and the like. Decoding runs the file's decoder over the tokens' strings. Each stage is
+// tokens are cut out, the rest is normalised, pre-tokenised, split by the model (BPE, or a SentencePiece file), and the
+// post-processor adds the beginning-of-sequence token and the like. Decoding runs the file's decoder over the tokens' strings. Each stage is
 // one file beside this one; kinds that are not supported are refused by name when loading.
 //
 // A control token (`special` in the file: <s>, <|im_end|>) never comes out of text unless the caller allows it: text
@@ -39,12 +39,14 @@ struct EncodedPart {
 
 class Tokenizer {
  public:
-  // `path` is a tokenizer.json or a folder that holds one; tokenizer_config.json beside it names bos, eos and pad.
+  // `path` is a tokenizer.json, a tokenizer.model of SentencePiece, or a folder that holds one (the tokenizer.json where
+  // it holds both); tokenizer_config.json beside it names bos, eos and pad.
   // Errors say what in which file is wrong or not supported.
   static StatusOr<std::unique_ptr<Tokenizer>> Load(const std::string& path);
   // The same from the files' text. `config_json` may be empty; `name` stands in error messages.
   static StatusOr<std::unique_ptr<Tokenizer>> Parse(std::string json, std::string config_json, std::string_view name);
-  // One token a byte (data/byte_tokenizer.h): needs no file.
+  // Ids 0..255 are the bytes, then come the control tokens of data/byte_level_bpe_file.h, which make the vocabulary a
+  // multiple of 16, as FP8 matrix products ask for. Needs no file.
   static std::unique_ptr<Tokenizer> ByteLevel();
   ~Tokenizer();
 
@@ -66,10 +68,11 @@ class Tokenizer {
   std::optional<std::string> TokenOf(int32_t id) const;        // the same, back
   bool IsControl(int32_t id) const;
 
-  // The files' text, as loaded: what is embedded in a token store and written beside an exported model.
+  // The files' text, as loaded: what is embedded in a token store and written beside an exported model. Of a
+  // tokenizer.model: its form of data/sentencepiece_file.h.
   const std::string& json() const;
   const std::string& config_json() const;  // empty when there was none
-  Status Save(const std::string& folder) const;
+  Status Save(const std::string& folder) const;  // writes the files as they were
 
   struct Parts;  // the stages; for data/*.cc
 

@@ -83,7 +83,12 @@ bool IsWhitespace(char32_t c) {
 
 bool IsWordCharacter(char32_t c) {
   const utf8proc_category_t category = utf8proc_category(static_cast<utf8proc_int32_t>(c));
-  return (category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_NO) || category == UTF8PROC_CATEGORY_PC;
+  const bool is_joiner = c == 0x200C || c == 0x200D;
+  // Circled and squared letters: symbols that are Alphabetic.
+  const bool is_enclosed_letter = (c >= 0x24B6 && c <= 0x24E9) || (c >= 0x1F130 && c <= 0x1F149) ||
+                                  (c >= 0x1F150 && c <= 0x1F169) || (c >= 0x1F170 && c <= 0x1F189);
+  return (category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_NL) ||
+         category == UTF8PROC_CATEGORY_PC || is_joiner || is_enclosed_letter;
 }
 
 }  // namespace weft

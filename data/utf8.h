@@ -26,6 +26,6 @@ size_t CutOffBytes(std::string_view text);
 void AppendUtf8(char32_t code_point, std::string* text);
 
 bool IsWhitespace(char32_t code_point);  // the property White_Space
-bool IsWordCharacter(char32_t code_point);  // \w: letters, marks, numbers, connector punctuation
+bool IsWordCharacter(char32_t code_point);  // Alphabetic, marks, decimal digits, connectors, joiners (UTS 18)
 
 }  // namespace weft

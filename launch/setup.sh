@@ -9,7 +9,7 @@ weft_packages=(
   g++ cmake ninja-build
   openmpi-bin libopenmpi-dev
   libabsl-dev libyaml-cpp-dev libcli11-dev nlohmann-json3-dev libboost-dev libssl-dev
-  libhdf5-dev libopenblas-dev libpcre2-dev libutf8proc-dev
+  libhdf5-dev libopenblas-dev libpcre2-dev libutf8proc-dev libsentencepiece-dev
   libgtest-dev libgmock-dev
   curl jq
 )

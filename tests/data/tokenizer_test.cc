@@ -2,6 +2,7 @@
 #include "data/tokenizer.h"
 
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
@@ -10,9 +11,12 @@
 #include "core/file.h"
 #include "core/rng.h"
 #include "core/utf8.h"
-#include "data/utf8.h"
+#include "data/byte_alphabet.h"
+#include "data/json_view.h"
+#include "data/normalizer.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/data/random_text.h"
 #include "tests/data/scratch_folder.h"
 
 namespace weft {
@@ -21,25 +25,6 @@ namespace {
 using testing::ElementsAre;
 using testing::ElementsAreArray;
 using testing::HasSubstr;
-
-// Random text over letters, spaces, line ends, marks, CJK, emoji and whatever else Unicode has.
-std::string RandomText(uint64_t seed) {
-  const Rng rng(seed, 77);
-  std::string text;
-  uint64_t draw = 1;
-  for (uint64_t i = rng.Below(0, 40); i > 0; --i) {
-    const uint64_t kind = rng.Below(draw++, 8);
-    char32_t c = 0;
-    if (kind < 3) c = U'a' + rng.Below(draw++, 26);
-    if (kind == 3) c = U" \n\t'!0"[rng.Below(draw++, 6)];
-    if (kind == 4) c = 0x4E00 + rng.Below(draw++, 5000);
-    if (kind == 5) c = 0x1F300 + rng.Below(draw++, 700);
-    if (kind == 6) c = 0xA0 + rng.Below(draw++, 0x500);
-    if (kind == 7) c = 1 + rng.Below(draw++, 0xD7FF);
-    AppendUtf8(c, &text);
-  }
-  return text;
-}
 
 std::string Stream(const Tokenizer& tokenizer, const std::vector<int32_t>& ids, bool skip_special = true) {
   StreamDecoder decoder(tokenizer, /*continues_text=*/false, skip_special);
@@ -65,6 +50,22 @@ nlohmann::json FixtureJson(const std::string& path) {
 #define WEFT_NEED_FIXTURES() \
   if (std::getenv("WEFT_FIXTURES") == nullptr) GTEST_SKIP() << "WEFT_FIXTURES is not set"
 
+// 10,000 random texts come back from encoding, whole and streamed, as `normalizer_json` leaves them; no control token
+// comes out of them.
+void ExpectRoundTrips(const Tokenizer& tokenizer, const char* normalizer_json = "null") {
+  const nlohmann::json normalizer_value = nlohmann::json::parse(normalizer_json);
+  const auto normalizer = ParseNormalizer(JsonView(normalizer_value, "test:"));
+  ASSERT_TRUE(normalizer.ok()) << normalizer.status();
+  for (uint64_t seed = 0; seed < 10000; ++seed) {
+    const std::string text = RandomText(seed) + (seed % 5 == 0 ? "<s></s><|endoftext|>" : "");
+    const std::vector<int32_t> ids = tokenizer.Encode(text, {.add_special_tokens = false});
+    for (const int32_t id : ids) ASSERT_FALSE(tokenizer.IsControl(id)) << text;
+    const std::string expected = (*normalizer)->Normalize(text);
+    ASSERT_EQ(tokenizer.Decode(ids), expected);
+    ASSERT_EQ(Stream(tokenizer, ids), expected);
+  }
+}
+
 // --- The byte-level tokenizer ----------------------------------------------------------------------------------------
 
 TEST(ByteTokenizerTest, IdsAreBytes) {
@@ -80,15 +81,7 @@ TEST(ByteTokenizerTest, IdsAreBytes) {
   EXPECT_EQ(tokenizer->TokenOf(272), std::nullopt);
 }
 
-TEST(ByteTokenizerTest, RoundTripsAnyText) {
-  const auto tokenizer = Tokenizer::ByteLevel();
-  for (uint64_t seed = 0; seed < 2000; ++seed) {
-    const std::string text = RandomText(seed);
-    const std::vector<int32_t> ids = tokenizer->Encode(text);
-    ASSERT_EQ(tokenizer->Decode(ids), text);
-    ASSERT_EQ(Stream(*tokenizer, ids), text);
-  }
-}
+TEST(ByteTokenizerTest, RoundTripsAnyText) { ExpectRoundTrips(*Tokenizer::ByteLevel()); }
 
 TEST(ByteTokenizerTest, ControlTokensOnlyWhenAllowed) {
   const auto tokenizer = Tokenizer::ByteLevel();
@@ -145,9 +138,8 @@ TEST(ByteTokenizerTest, SavesFilesThatLoadAgain) {
 
 // --- stories260K: SentencePiece-like BPE with byte fallback ----------------------------------------------------------
 
-TEST(StoriesTokenizerTest, MeetsEveryVector) {
-  WEFT_NEED_FIXTURES();
-  const auto tokenizer = FixtureTokenizer("/models/stories260K/hf");
+void ExpectStoriesVectors(const std::string& path) {
+  const auto tokenizer = FixtureTokenizer(path);
   ASSERT_NE(tokenizer, nullptr);
   EXPECT_EQ(tokenizer->vocab_size(), 512);
   EXPECT_EQ(tokenizer->bos_id(), 1);
@@ -170,17 +162,16 @@ TEST(StoriesTokenizerTest, MeetsEveryVector) {
   EXPECT_EQ(Stream(*tokenizer, greedy), text);
 }
 
-TEST(StoriesTokenizerTest, RoundTripsAndNeverMakesControlTokens) {
+TEST(StoriesTokenizerTest, MeetsEveryVector) {
+  WEFT_NEED_FIXTURES();
+  ExpectStoriesVectors("/models/stories260K/hf");
+}
+
+TEST(StoriesTokenizerTest, RoundTripsAndMakesControlTokensOnlyWhenAllowed) {
   WEFT_NEED_FIXTURES();
   const auto tokenizer = FixtureTokenizer("/models/stories260K/hf");
   ASSERT_NE(tokenizer, nullptr);
-  for (uint64_t seed = 0; seed < 2000; ++seed) {
-    const std::string text = RandomText(seed) + (seed % 5 == 0 ? "<s></s>" : "");
-    const std::vector<int32_t> ids = tokenizer->Encode(text);
-    ASSERT_EQ(tokenizer->Decode(ids), text);
-    ASSERT_EQ(Stream(*tokenizer, ids), text);
-    for (size_t i = 1; i < ids.size(); ++i) ASSERT_GT(ids[i], 2);
-  }
+  ExpectRoundTrips(*tokenizer);
   EXPECT_THAT(tokenizer->Encode("</s>", {.add_special_tokens = false, .allow_control_tokens = true}), ElementsAre(2));
 }
 
@@ -239,6 +230,94 @@ TEST(ByteLevelBpeTest, Qwen2Vectors) {
   ExpectVectors("/tokenizers/qwen2.5", "qwen2");
 }
 
+TEST(ByteLevelBpeTest, RoundTrips) {
+  WEFT_NEED_FIXTURES();
+  const auto gpt2 = FixtureTokenizer("/tokenizers/gpt2");
+  ASSERT_NE(gpt2, nullptr);
+  ExpectRoundTrips(*gpt2);
+  const auto qwen = FixtureTokenizer("/tokenizers/qwen2.5");
+  ASSERT_NE(qwen, nullptr);
+  ExpectRoundTrips(*qwen, R"({"type": "NFC"})");
+}
+
+TEST(ByteLevelBpeTest, MergesThatBeginWithANumberSignAreNoComments) {
+  WEFT_NEED_FIXTURES();
+  const auto tokenizer = FixtureTokenizer("/tokenizers/qwen2.5");
+  ASSERT_NE(tokenizer, nullptr);
+  std::ifstream merges(std::string(std::getenv("WEFT_FIXTURES")) + "/tokenizers/qwen2.5/merges.txt");
+  int count = 0;
+  for (std::string line; std::getline(merges, line);) {
+    const size_t space = line.find(' ');
+    if (!line.starts_with('#') || line.starts_with("#version") || space == std::string::npos) continue;
+    ++count;
+    const std::string token = line.substr(0, space) + line.substr(space + 1);
+    ASSERT_TRUE(tokenizer->IdOf(token).has_value()) << line;
+    EXPECT_THAT(tokenizer->Encode(*FromByteAlphabet(token)), ElementsAre(*tokenizer->IdOf(token))) << line;
+  }
+  EXPECT_EQ(count, 96);
+}
+
+TEST(ByteLevelBpeTest, RefusesMergesOfTokensThatAreNotThere) {
+  WEFT_NEED_FIXTURES();
+  const auto tokenizer =
+      Tokenizer::Load(std::string(std::getenv("WEFT_FIXTURES")) + "/tokenizers/hf_small/test_hf_tokenizer.json");
+  EXPECT_THAT(std::string(tokenizer.status().message()), HasSubstr("model.merges[0]: the merge's token 'He'"));
+}
+
+// --- tokenizer.model -------------------------------------------------------------------------------------------------
+
+TEST(SentencePieceTest, BpeMeetsEveryVector) {
+  WEFT_NEED_FIXTURES();
+  ExpectStoriesVectors("/models/stories260K/hf/tokenizer.model");
+  const auto tokenizer = FixtureTokenizer("/models/stories260K/hf/tokenizer.model");
+  ExpectRoundTrips(*tokenizer);
+  EXPECT_THAT(tokenizer->Encode("</s>", {.add_special_tokens = false, .allow_control_tokens = true}), ElementsAre(2));
+}
+
+TEST(SentencePieceTest, UnigramMeetsItsVector) {
+  WEFT_NEED_FIXTURES();
+  const auto tokenizer = FixtureTokenizer("/tokenizers/torchtune/m.model");
+  ASSERT_NE(tokenizer, nullptr);
+  const nlohmann::json expected = FixtureJson("/tokenizers/torchtune/m.model.expected.json");
+  std::vector<int32_t> ids = tokenizer->Encode(std::string(expected["text"]));
+  ids.push_back(*tokenizer->eos_id());
+  EXPECT_EQ(ids, expected["ids_with_bos_eos"].get<std::vector<int32_t>>());
+  EXPECT_EQ(tokenizer->bos_id(), expected["bos_id"].get<int32_t>());
+  EXPECT_EQ(tokenizer->eos_id(), expected["eos_id"].get<int32_t>());
+  EXPECT_EQ(tokenizer->vocab_size(), expected["vocab_size"].get<int32_t>());
+  EXPECT_EQ(tokenizer->Decode(ids), expected["text"]);
+}
+
+TEST(SentencePieceTest, TravelsAsJsonAndIsSavedAsItWas) {
+  WEFT_NEED_FIXTURES();
+  const ScratchFolder folder;
+  const std::string original = std::string(std::getenv("WEFT_FIXTURES")) + "/models/stories260K/hf/tokenizer.model";
+  folder.Write("in/tokenizer.model", *ReadFile(original));
+  folder.Write("in/tokenizer_config.json", R"({"add_bos_token": false, "eos_token": "<|im_end|>", "added_tokens_decoder":
+      {"512": {"content": "<|im_end|>", "special": true, "normalized": false}}})");
+  auto tokenizer = Tokenizer::Load(folder.Path("in"));
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
+  EXPECT_EQ((*tokenizer)->eos_id(), 512);
+  auto carried = Tokenizer::Parse((*tokenizer)->json(), (*tokenizer)->config_json(), "a store");
+  ASSERT_TRUE(carried.ok()) << carried.status();
+  const std::vector<int32_t> ids = (*carried)->Encode("Once upon<|im_end|>", {.allow_control_tokens = true});
+  EXPECT_EQ(ids.back(), 512);
+  EXPECT_EQ(ids, (*tokenizer)->Encode("Once upon<|im_end|>", {.allow_control_tokens = true}));
+  EXPECT_NE(ids.front(), 1);  // no BOS, as asked for
+  ASSERT_TRUE((*carried)->Save(folder.Path("out")).ok());
+  EXPECT_EQ(*ReadFile(folder.Path("out/tokenizer.model")), *ReadFile(original));
+  EXPECT_FALSE(std::filesystem::exists(folder.Path("out/tokenizer.json")));
+}
+
+TEST(SentencePieceTest, RefusesWhatIsNoModel) {
+  const ScratchFolder folder;
+  for (const char* bytes : {"", "{}", "\n\x0e\n\x05<unk>", "version https://git-lfs.github.com/spec/v1"}) {
+    const auto tokenizer = Tokenizer::Load(folder.Write("tokenizer.model", bytes));
+    EXPECT_EQ(ExitCode(tokenizer.status()), 2) << bytes;
+    EXPECT_THAT(std::string(tokenizer.status().message()), HasSubstr("tokenizer.model")) << bytes;
+  }
+}
+
 // --- What is wrong with a file ---------------------------------------------------------------------------------------
 
 Status LoadError(const nlohmann::json& file, const std::string& config = "") {
@@ -289,6 +368,38 @@ TEST(TokenizerFileTest, AddedTokensMatchLongestWithTheirFlags) {
   EXPECT_THAT((*tokenizer)->Encode("a \n<l> b"), ElementsAre(0, 13, 1));
 }
 
+TEST(TokenizerFileTest, FusesUnknownLettersAcrossCuts) {
+  nlohmann::json file = SmallFile();
+  file["model"]["unk_token"] = "abb";
+  EXPECT_THAT((*Tokenizer::Parse(file.dump(), "", "t"))->Encode("xyaxb"), ElementsAre(3, 3, 0, 3, 1));
+  file["model"]["fuse_unk"] = true;
+  EXPECT_THAT((*Tokenizer::Parse(file.dump(), "", "t"))->Encode("xyaxb"), ElementsAre(3, 0, 3, 1));
+}
+
+TEST(TokenizerFileTest, IgnoreMergesTakesWholePiecesOnly) {
+  nlohmann::json file = SmallFile();
+  file["model"]["vocab"]["ba"] = 6;  // no merge makes it
+  EXPECT_THAT((*Tokenizer::Parse(file.dump(), "", "t"))->Encode("ba"), ElementsAre(1, 0));
+  file["model"]["ignore_merges"] = true;
+  auto tokenizer = Tokenizer::Parse(file.dump(), "", "t");
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
+  EXPECT_THAT((*tokenizer)->Encode("ba"), ElementsAre(6));
+  EXPECT_THAT((*tokenizer)->Encode("bab"), ElementsAre(1, 2));
+}
+
+TEST(TokenizerFileTest, MetaspaceStreamsWithoutItsFirstSpace) {
+  nlohmann::json file = SmallFile();
+  file["model"]["vocab"]["▁"] = 6;
+  file["decoder"] = {{"type", "Metaspace"}, {"replacement", "▁"}};
+  file["pre_tokenizer"] = file["decoder"];
+  auto tokenizer = Tokenizer::Parse(file.dump(), "", "t");
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
+  const std::vector<int32_t> ids = (*tokenizer)->Encode("a b");
+  EXPECT_THAT(ids, ElementsAre(6, 0, 6, 1));
+  EXPECT_EQ((*tokenizer)->Decode(ids), "a b");
+  EXPECT_EQ(Stream(**tokenizer, ids), "a b");
+}
+
 TEST(TokenizerFileTest, RefusesByNameWithThePlace) {
   struct Case {
     std::string pointer;
@@ -314,7 +425,11 @@ TEST(TokenizerFileTest, RefusesByNameWithThePlace) {
       {"/normalizer", {{"type", "Replace"}, {"content", ""}, {"pattern", {{"Regex", "("}}}}, "regular expression"},
       {"/pre_tokenizer", {{"type", "BertPreTokenizer"}}, "'BertPreTokenizer'"},
       {"/pre_tokenizer", "ByteLevel", "pre_tokenizer: expected an object"},
-      {"/post_processor", {{"type", "RobertaProcessing"}}, "'RobertaProcessing'"},
+      {"/pre_tokenizer", {{"type", "Metaspace"}, {"replacement", "ab"}}, "replacement 'ab' is not one code point"},
+      {"/normalizer", {{"type", "Precompiled"}}, "'Precompiled'"},
+      {"/post_processor", {{"type", "RobertaProcessing"}, {"cls", {"<s>", "0"}}}, "post_processor.cls[1]"},
+      {"/post_processor", {{"type", "PairProcessing"}}, "'PairProcessing'"},
+      {"/model", {{"type", "SentencePiece"}, {"base64", "?"}}, "base64 is damaged"},
       {"/decoder", {{"type", "CTC"}}, "'CTC'"},
       {"/decoder", nullptr, "decoder"},
       {"/added_tokens/0/id", 2, "share the id 2"},
@@ -339,6 +454,14 @@ TEST(TokenizerFileTest, SurvivesDamage) {
   for (const std::string& text : std::vector<std::string>{"", "null", "[]", "{", "{}", deep, "{\"model\": \"\xFF\"}"}) {
     EXPECT_EQ(ExitCode(Tokenizer::Parse(text, "", "t").status()), 2) << text.substr(0, 20);
   }
+  std::string twice = SmallFile().dump();
+  twice.insert(twice.find("\"ab\""), "\"ab\":7,");
+  EXPECT_THAT(std::string(Tokenizer::Parse(twice, "", "t").status().message()),
+              HasSubstr("t: an object has the member 'ab' twice"));
+  const ScratchFolder folder;
+  const std::string huge = folder.Write("tokenizer.json", "{");
+  std::filesystem::resize_file(huge, uintmax_t{1} << 40);  // a hole
+  EXPECT_THAT(std::string(Tokenizer::Load(huge).status().message()), HasSubstr("too many for a tokenizer"));
   const std::string good = SmallFile().dump();
   const Rng rng(9, 0);
   for (uint64_t i = 0; i < 3000; ++i) {  // whatever comes of it, it does not crash

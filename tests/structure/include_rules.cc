@@ -46,6 +46,7 @@ const std::vector<Confinement>& Confinements() {
       {"HDF5", std::regex("hdf5|H5"), std::regex("hdf5[^/]*$")},
       {"Boost", std::regex("boost/"), std::regex("^inference/server/|^tests/inference/")},
       {"BLAS and oneDNN", std::regex("cblas|openblas|dnnl|oneapi/"), std::regex("^kernels/cpu/|^bench/")},
+      {"SentencePiece", std::regex("sentencepiece_"), std::regex("^data/sentencepiece_model\\.cc$")},
       {"CLI11", std::regex("CLI/"), std::regex("^launch/")},
       {"GoogleTest", std::regex("gtest|gmock"), std::regex("^tests/")},
   };
