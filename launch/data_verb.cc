@@ -1,21 +1,36 @@
-// `weft data prepare`: text to a token store.
+// `weft data prepare`: text to a token store. `weft data tokenizer`: a tokenizer learnt from text.
 #include <CLI/CLI.hpp>
 
 #include "data/prepare.h"
+#include "data/tokenizer_training.h"
 #include "launch/report.h"
 #include "launch/verbs.h"
 
 namespace weft {
+namespace {
+
+void AddTokenizerVerb(CLI::App* data, const ChooseVerb& choose) {
+  CLI::App* verb = data->add_subcommand("tokenizer", "Learn a byte-level BPE from text and write its tokenizer.json");
+  auto options = std::make_shared<TokenizerTrainingOptions>();
+  verb->add_option("INPUT", options->inputs, "What `weft data prepare` takes")->required();
+  verb->add_option("--to", options->to, "The folder to write tokenizer.json to")->required()->type_name("FOLDER");
+  verb->add_option("--vocab-size", options->vocab_size,
+                   "Tokens in all: 256 bytes, what is learnt, and 16 control tokens")->required();
+  verb->footer("Example:\n  weft data tokenizer docs --vocab-size 4096 --to tokenizer");
+  verb->callback([=] { choose([=] { return Report(TrainTokenizer(*options)); }); });
+}
+
+}  // namespace
 
 void AddDataVerb(CLI::App& app, const ChooseVerb& choose) {
   CLI::App* data = app.add_subcommand("data", "Turn text into what training reads");
   data->require_subcommand(1);
-  CLI::App* prepare = data->add_subcommand("prepare", "Tokenise text, conversations and other JSON Lines into one token store");
+  CLI::App* prepare = data->add_subcommand("prepare", "Tokenise text, conversations and other JSON records into one token store");
   auto options = std::make_shared<PrepareOptions>();
-  prepare->add_option("INPUT", options->inputs, "Text files, folders of text files, .jsonl files of records (text, conversations, prompts)")->required();
+  prepare->add_option("INPUT", options->inputs, "Text files, folders of text files, .jsonl and .json files of records (text, conversations, prompts)")->required();
   prepare->add_option("--to", options->to, "The token store to write")->required()->type_name("FILE.h5");
   prepare->add_option("--tokenizer", options->tokenizer,
-                      "A tokenizer.json or a model's folder; left out, one token a byte (no download)");
+                      "A tokenizer.json, a tokenizer.model or a model's folder; left out, one token a byte (no download)");
   prepare->add_option("--template", options->chat_template,
                       "The chat template of conversations; left out, the tokenizer's own. Named, it renders prompts and "
                       "completions too")->type_name("FILE.jinja");
@@ -34,6 +49,7 @@ void AddDataVerb(CLI::App& app, const ChooseVerb& choose) {
   prepare->footer("Examples:\n  weft data prepare docs README.md --to data.h5\n"
                   "  weft data prepare chat.jsonl --tokenizer MODEL --too-long cut --to chat.h5\n"
                   "  weft data prepare gsm8k.jsonl --column prompt=question --column completion=answer --to gsm8k.h5");
+  AddTokenizerVerb(data, choose);
   prepare->callback([=] { choose([=] { return Report(PrepareData(*options)); }); });
 }
 
