@@ -2,6 +2,7 @@
 #include "data/tokenizer_training.h"
 
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "core/log.h"
@@ -10,6 +11,7 @@
 #include "data/bpe_training.h"
 #include "data/byte_level_bpe_file.h"
 #include "data/documents.h"
+#include "data/json_view.h"
 #include "data/regex.h"
 #include "data/tokenizer.h"
 
@@ -30,6 +32,13 @@ Status CheckOptions(const TokenizerTrainingOptions& options) {
                      " (the bytes and the control tokens) and ", kLargestVocab);
   }
   return absl::OkStatus();
+}
+
+// The file's text; of a record, its member `text`.
+StatusOr<std::string> TextOf(Document document) {
+  if (!document.is_record) return std::move(document.bytes);
+  WEFT_ASSIGN_OR_RETURN(const nlohmann::json record, ParseJson(document.bytes, document.place));
+  return JsonView(record, StrCat(document.place, ":")).String("text");
 }
 
 // Every part of `text` is in a match of the pattern, or between two.
@@ -66,11 +75,11 @@ StatusOr<PieceCounts> CountAllPieces(const TokenizerTrainingOptions& options, co
   size_t batch_bytes = 0;
   int64_t shown = 0;
   while (true) {
-    WEFT_ASSIGN_OR_RETURN(std::optional<std::string> text, reader.Next());
-    const bool ended = !text.has_value();
+    WEFT_ASSIGN_OR_RETURN(std::optional<Document> document, reader.Next());
+    const bool ended = !document.has_value();
     if (!ended) {
-      batch_bytes += text->size();
-      texts.push_back(*std::move(text));
+      WEFT_ASSIGN_OR_RETURN(texts.emplace_back(), TextOf(*std::move(document)));
+      batch_bytes += texts.back().size();
     }
     if (ended || batch_bytes >= kBatchBytes) {
       CountBatch(pattern, texts, &pool, &counts);

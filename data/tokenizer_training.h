@@ -1,5 +1,5 @@
-// `weft data tokenizer`: learns a byte-level BPE from the documents of `weft data prepare` (data/documents.h) and writes
-// it as Hugging Face's tokenizer.json.
+// `weft data tokenizer`: learns a byte-level BPE from text files, folders and JSON Lines whose records have a member
+// `text` (data/documents.h), and writes it as Hugging Face's tokenizer.json.
 //
 // Text is cut into pieces by the pattern of Llama 3 (words with one sign before them, up to three digits, signs, spaces)
 // without any normalisation, so every text comes back byte for byte. The same inputs give the same file. Memory: the

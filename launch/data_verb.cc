@@ -12,7 +12,7 @@ namespace {
 void AddTokenizerVerb(CLI::App* data, const ChooseVerb& choose) {
   CLI::App* verb = data->add_subcommand("tokenizer", "Learn a byte-level BPE from text and write its tokenizer.json");
   auto options = std::make_shared<TokenizerTrainingOptions>();
-  verb->add_option("INPUT", options->inputs, "What `weft data prepare` takes")->required();
+  verb->add_option("INPUT", options->inputs, "Text files, folders of text files, .jsonl files with a field 'text'")->required();
   verb->add_option("--to", options->to, "The folder to write tokenizer.json to")->required()->type_name("FOLDER");
   verb->add_option("--vocab-size", options->vocab_size,
                    "Tokens in all: 256 bytes, what is learnt, and 16 control tokens")->required();
@@ -25,9 +25,9 @@ void AddTokenizerVerb(CLI::App* data, const ChooseVerb& choose) {
 void AddDataVerb(CLI::App& app, const ChooseVerb& choose) {
   CLI::App* data = app.add_subcommand("data", "Turn text into what training reads");
   data->require_subcommand(1);
-  CLI::App* prepare = data->add_subcommand("prepare", "Tokenise text, conversations and other JSON records into one token store");
+  CLI::App* prepare = data->add_subcommand("prepare", "Tokenise text, conversations and other JSON Lines into one token store");
   auto options = std::make_shared<PrepareOptions>();
-  prepare->add_option("INPUT", options->inputs, "Text files, folders of text files, .jsonl and .json files of records (text, conversations, prompts)")->required();
+  prepare->add_option("INPUT", options->inputs, "Text files, folders of text files, .jsonl files of records (text, conversations, prompts)")->required();
   prepare->add_option("--to", options->to, "The token store to write")->required()->type_name("FILE.h5");
   prepare->add_option("--tokenizer", options->tokenizer,
                       "A tokenizer.json, a tokenizer.model or a model's folder; left out, one token a byte (no download)");
