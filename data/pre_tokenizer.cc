@@ -15,6 +15,10 @@ namespace {
 // GPT-2's: contractions, words, numbers and other signs with the space before them, then spaces.
 constexpr char kGpt2Pattern[] = R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
 
+// Words, and runs of signs. This one is Rust's `\w+|[^\w\s]+`, whose \w is that of UTS 18.
+constexpr char kWhitespacePattern[] =
+    R"([\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]+|[^\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}\s]+)";
+
 class SequencePreTokenizer : public PreTokenizer {
  public:
   explicit SequencePreTokenizer(std::vector<std::unique_ptr<PreTokenizer>> parts) : parts_(std::move(parts)) {}
@@ -220,7 +224,7 @@ StatusOr<std::unique_ptr<PreTokenizer>> ParsePreTokenizer(const JsonView& json) 
   if (type == "ByteLevel") return ParseByteLevel(json);
   if (type == "Metaspace") return ParseMetaspace(json);
   if (type == "Split") return ParseSplit(json);
-  if (type == "Whitespace") return MakeSplit(json, R"(\w+|[^\w\s]+)", Behavior::kRemoved, /*invert=*/true);
+  if (type == "Whitespace") return MakeSplit(json, kWhitespacePattern, Behavior::kRemoved, /*invert=*/true);
   if (type == "WhitespaceSplit") return MakeSplit(json, R"(\s)", Behavior::kRemoved);
   if (type == "Digits") {
     WEFT_ASSIGN_OR_RETURN(const bool individual, json.BoolOr("individual_digits", false));

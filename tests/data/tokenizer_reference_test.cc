@@ -52,6 +52,14 @@ void AppendParts(const std::string& text, size_t size, std::vector<std::string>*
   }
 }
 
+// Hugging Face normalises by the tables of an old Unicode, in which these marks are no marks: texts without them.
+void AppendRandomTexts(uint64_t first_seed, uint64_t end_seed, std::vector<std::string>* texts) {
+  for (uint64_t seed = first_seed; seed < end_seed; ++seed) {
+    const std::string text = RandomText(seed);
+    if (text.find("\u0D3C") == std::string::npos && text.find("\u0AFE") == std::string::npos) texts->push_back(text);
+  }
+}
+
 // A megabyte of English, mathematics, Chinese, markup and random code points, in short and long texts.
 std::vector<std::string> MixedTexts() {
   std::vector<std::string> texts;
@@ -66,10 +74,7 @@ std::vector<std::string> MixedTexts() {
     AppendParts(text, part, &texts);
     part = part * 5 / 2;
   }
-  for (uint64_t seed = 0; seed < 2500; ++seed) {
-    // Hugging Face normalises by the tables of an old Unicode, in which this mark is no mark.
-    if (RandomText(seed).find("\u0D3C") == std::string::npos) texts.push_back(RandomText(seed));
-  }
+  AppendRandomTexts(0, 2500, &texts);
   return texts;
 }
 
@@ -81,7 +86,7 @@ std::vector<std::string> ShortTexts() {
       "<x><y>  <xy><x>", "word sword words word.", "  <l>  <r>  <lr>  ", "<l>\n\n<r>\t<s></s><unk>", "<0x41><0xE4>",
       "naïve café e\u0301 \u1100\u1161\u11A8 각", "👩‍👩‍👧‍👦 🇩🇪 \u180E\u200B\u00A0\u3000x", "Ⓐ🄰word wordⒶ \u200Dword",
       "for (int i = 0; i < 10; ++i) { x[i] += \"s\\n\"; }", "Word WORD wOrD"};
-  for (uint64_t seed = 10000; seed < 10300; ++seed) texts.push_back(RandomText(seed));
+  AppendRandomTexts(10000, 10300, &texts);
   return texts;
 }
 
@@ -91,6 +96,7 @@ constexpr char kByteFallback[] = "/models/stories260K/hf/tokenizer.json";
 struct Case {
   std::string name, path;
   const std::vector<std::string>* texts;
+  bool ids_only = false;  // added tokens that a normalizer changes are decoded as they are written, there as changed
 };
 
 void ExpectSame(const Case& c, const json& answer) {
@@ -99,6 +105,10 @@ void ExpectSame(const Case& c, const json& answer) {
   for (size_t i = 0; i < c.texts->size(); ++i) {
     const std::string& text = (*c.texts)[i];
     const std::vector<int32_t> expected = answer["ids"][i];
+    if (c.ids_only) {
+      ASSERT_EQ((*tokenizer)->Encode(text, {.allow_control_tokens = true}), expected) << c.name << ": '" << text << "'";
+      continue;
+    }
     const bool same = (*tokenizer)->Encode(text, {.allow_control_tokens = true}) == expected &&
                       (*tokenizer)->Decode(expected, /*skip_special=*/false) == answer["decoded"][i] &&
                       (*tokenizer)->Decode(expected) == answer["decoded_without_special"][i];
@@ -124,7 +134,8 @@ TEST(TokenizerReferenceTest, AgreesWithHuggingFace) {
   for (const json& variant : json::parse(*ReadFile("tests/data/tokenizer_variants.json"))) {
     json file = json::parse(*ReadFile(Fixture(variant["base"] == "byte-level" ? kByteLevel : kByteFallback)));
     for (const auto& [pointer, value] : variant["changes"].items()) file[json::json_pointer(pointer)] = value;
-    cases.push_back({variant["name"], folder.Write(StrCat(cases.size(), ".json"), file.dump()), &short_texts});
+    cases.push_back({variant["name"], folder.Write(StrCat(cases.size(), ".json"), file.dump()), &short_texts,
+                     variant.value("ids_only", false)});
   }
   ASSERT_TRUE(TrainTokenizer({{Fixture("/corpora/tinyshakespeare.txt")}, folder.Path("learnt"), 1000}).ok());
   cases.push_back({"learnt", folder.Path("learnt/tokenizer.json"), &mixed});
