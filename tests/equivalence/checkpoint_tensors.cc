@@ -29,4 +29,10 @@ std::map<std::string, std::vector<float>> ReadCheckpointTensors(const std::strin
   return values;
 }
 
+std::map<std::string, std::vector<float>> ReadCheckpointWeights(const std::string& run_folder) {
+  std::map<std::string, std::vector<float>> weights = ReadCheckpointTensors(run_folder);
+  std::erase_if(weights, [](const auto& tensor) { return !tensor.first.starts_with("weights/"); });
+  return weights;
+}
+
 }  // namespace weft

@@ -10,5 +10,7 @@ namespace weft {
 // Every tensor of a run's newest checkpoint, by its name there ("weights/model.norm.weight"). A checkpoint that cannot be
 // read fails the test.
 std::map<std::string, std::vector<float>> ReadCheckpointTensors(const std::string& run_folder);
+// The weights alone.
+std::map<std::string, std::vector<float>> ReadCheckpointWeights(const std::string& run_folder);
 
 }  // namespace weft

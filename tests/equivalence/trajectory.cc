@@ -28,7 +28,7 @@ double Relative(double difference, double scale) {
 }
 
 double WorstStep(const std::vector<double>& reference, const std::vector<double>& other) {
-  if (reference.size() != other.size()) return kInfinity;
+  if (reference.empty() || reference.size() != other.size()) return kInfinity;
   double worst = 0;
   for (size_t i = 0; i < reference.size(); ++i) {
     worst = std::max(worst, Relative(std::abs(other[i] - reference[i]), std::abs(reference[i])));
@@ -38,10 +38,10 @@ double WorstStep(const std::vector<double>& reference, const std::vector<double>
 
 using Tensors = std::map<std::string, std::vector<float>>;
 
-// The largest figure(name) over the tensors of `reference`, all of which `other` must have, and no more.
+// The largest figure(name) over the tensors of `reference`, all of which `other` must have, and no more. Of none: infinite.
 double WorstTensor(const Tensors& reference, const Tensors& other, const std::function<double(const std::string&)>& figure,
                    std::string* worst_name) {
-  double worst = 0;
+  double worst = reference.empty() ? kInfinity : 0;
   for (const auto& [name, values] : reference) {
     const auto found = other.find(name);
     const bool same_shape = found != other.end() && found->second.size() == values.size();
@@ -139,19 +139,21 @@ Trajectory RunOnThreads(const RunConfig& config, int num_ranks, const RunOptions
   return trajectory;
 }
 
-Difference Compare(const Trajectory& reference, const Trajectory& other) {
+Difference Compare(const Trajectory& reference, const Trajectory& other, const Compared& compared) {
   Difference d;
   d.complaints = other.complaints;
   d.loss = WorstStep(reference.losses, other.losses);
   d.grad_norm = WorstStep(reference.grad_norms, other.grad_norms);
-  d.gradient = WorstTensor(reference.first_gradients, other.first_gradients, [&](const std::string& name) {
+  const auto gradient = [&](const std::string& name) {
     const std::vector<float>& expected = reference.first_gradients.at(name);
     return Relative(Distance(other.first_gradients.at(name), expected), Distance(expected, std::vector<float>(expected.size(), 0)));
-  }, &d.worst_gradient);
-  d.weight = WorstTensor(reference.end, other.end, [&](const std::string& name) {
+  };
+  const auto weight = [&](const std::string& name) {
     const std::vector<float>& expected = reference.end.at(name);
     return Relative(Distance(other.end.at(name), expected), Distance(expected, reference.start.at(name)));
-  }, &d.worst_weight);
+  };
+  if (compared.gradients) d.gradient = WorstTensor(reference.first_gradients, other.first_gradients, gradient, &d.worst_gradient);
+  if (compared.weights) d.weight = WorstTensor(reference.end, other.end, weight, &d.worst_weight);
   return d;
 }
 

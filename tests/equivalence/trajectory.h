@@ -64,7 +64,12 @@ struct Difference {
   // "loss 1e-7, norm 2e-7, gradient 3e-7 (layers.0.attn.wo), weight 1e-4 (embedding)".
   std::string ToString() const;
 };
-Difference Compare(const Trajectory& reference, const Trajectory& other);
+// What of two trajectories is compared besides losses and norms. What is, the reference must have: nothing to compare is
+// an infinite difference.
+struct Compared {
+  bool gradients = true, weights = true;
+};
+Difference Compare(const Trajectory& reference, const Trajectory& other, const Compared& compared = {});
 
 struct Tolerances {
   double loss = 1e-5, grad_norm = 1e-5, gradient = 1e-5, weight = 1e-3;
