@@ -44,10 +44,10 @@ struct ParamBuffer {
 // One parameter on this rank. Offsets count elements.
 struct ParamPlace {
   bool held = false;         // by this pipeline stage; else the rest means nothing
-  bool sharded = false;      // this rank owns `shard_rows` rows of it; else all
+  bool sharded = false;      // this rank owns a run of its rows; else all
   int bucket = 0;
   Shape local;               // after tensor parallelism: what the model computes with
-  Shape owned;               // what this rank updates: [shard_rows, columns], or `local`
+  Shape owned;               // what this rank updates: [rows of a shard, columns], or `local`
   int64_t shard_begin = 0;   // the element of the (padded) whole where the owned part begins
   int64_t whole_offset = 0;  // in the bucket's whole form
   int64_t owned_offset = 0;  // in the bucket's owned form

@@ -46,10 +46,6 @@ void ParamStore::Bind(ParamState state, int bucket, TensorView whole) {
   bound_[Index(state)][static_cast<size_t>(bucket)] = whole;
 }
 
-bool ParamStore::IsResident(ParamState state, int bucket) const {
-  return layout_.whole_elements(bucket) == 0 || !Whole(state, bucket).empty();
-}
-
 ConstTensorView ParamStore::Weight(int id) const {
   const ParamPlace& place = layout_.place(id);
   const TensorView whole = Whole(ParamState::kWeights, place.bucket);

@@ -54,7 +54,6 @@ class ParamStore {
   TensorView Buffer(ParamState state, int bucket) const;
   // Whole weights or gradients of a bucket while a plan needs them; an empty view unbinds.
   void Bind(ParamState state, int bucket, TensorView whole);
-  bool IsResident(ParamState state, int bucket) const;
 
   // Initial values: a pure function of (seed, name, global element), so they are the same on every mesh and device.
   void Initialize(Stream& stream, uint64_t seed);

@@ -45,12 +45,19 @@ class PlanRunner {
     if (stages_.ReadsWeights(action)) {
       for (int bucket : stages_.ParamGroupsOf(group)) sync_.UseWeights(bucket);
     }
-    if (kind == ActionKind::kBackward || kind == ActionKind::kBackwardWeight) {
-      for (int bucket : stages_.ParamGroupsOf(group)) sync_.UseGrads(bucket);
-    }
-    if (kind == ActionKind::kForward) stage_.Forward(group, micro_batch);
-    if (kind == ActionKind::kBackward || kind == ActionKind::kBackwardInput) stage_.BackwardInput(group, micro_batch);
-    if (kind == ActionKind::kBackward || kind == ActionKind::kBackwardWeight) stage_.BackwardWeight(group, micro_batch);
+    if (kind == ActionKind::kForward) return stage_.Forward(group, micro_batch);
+    // The head's weight gradient comes with its input gradient. A block takes memory for its own as late as it can: there may be
+    // one slot, which the block above gives back when its gradient has been reduced.
+    const bool makes_weight_gradients = kind != ActionKind::kBackwardInput;
+    if (makes_weight_gradients && group == stages_.head_group()) UseGrads(group);
+    if (kind != ActionKind::kBackwardWeight) stage_.BackwardInput(group, micro_batch);
+    if (!makes_weight_gradients) return;
+    UseGrads(group);
+    stage_.BackwardWeight(group, micro_batch);
+  }
+
+  void UseGrads(int group) {
+    for (int bucket : stages_.ParamGroupsOf(group)) sync_.UseGrads(bucket);
   }
 
   void Transfer(const Action& action) {

@@ -51,11 +51,6 @@ void RankRecord::Calls::End() {
   record_->CountProgress();
 }
 
-void RankRecord::Calls::BeginAndEnd(const CallRecord& call) {
-  Begin(call);
-  End();
-}
-
 RankRecord::Calls& RankRecord::AddCommunicator(uint64_t id, const std::string& name, int rank, int size) {
   const int index = num_communicators();
   WEFT_CHECK_LT(index, RankSnapshot::kMaxCommunicators) << "communicators of one rank, at " << name;

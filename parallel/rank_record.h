@@ -111,8 +111,6 @@ class RankRecord {
    public:
     void Begin(const CallRecord& call);
     void End();
-    // For a call that is only issued here (CUDA).
-    void BeginAndEnd(const CallRecord& call);
     uint64_t id() const { return own_.id; }
 
    private:

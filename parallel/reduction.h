@@ -1,6 +1,7 @@
-// The sum (or maximum) of what the ranks of a group bring, on the host: one definition for threads and MPI.
+// The sum (or maximum) of what the ranks of a group bring, on the host: for thread ranks, and for the reduce-scatters of MPI
+// (its all-reduce is MPI's own, in an order of its own).
 //
-// Always in rank order, so the result is the same bits on every run, every rank and every host transport.
+// In rank order, so the result is the same bits on every run and every rank.
 #pragma once
 
 #include <cstddef>

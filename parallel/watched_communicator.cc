@@ -74,8 +74,9 @@ class WatchedCommunicator : public Communicator {
   template <typename Body>
   void Note(Stream& stream, const CallRecord& call, const Body& body) {
     if (stream.device().is_cuda()) {
+      calls_.Begin(call);  // NCCL's first call between two ranks waits on the host
       body();
-      calls_.BeginAndEnd(call);
+      calls_.End();
       return;
     }
     stream.Run([this, call] { calls_.Begin(call); });

@@ -48,7 +48,7 @@ struct OffloadSection {
 struct ZeroSection {
   int64_t stage = 0;  // 0: nothing is sharded; 1: optimizer states; 2: and gradients; 3: and weights
   Reshard reshard = Reshard::kPerMicroBatch;  // stage 3: how long gathered weights stay
-  int64_t prefetch = 1;                       // groups whose weights are gathered ahead of their use
+  int64_t prefetch = 1;                       // compute actions by which gathers go ahead of their use
   OffloadSection offload_optimizer;
   OffloadSection offload_param;
   std::optional<bool> cpu_offload;        // DeepSpeed's old spelling of offload_optimizer.device: cpu

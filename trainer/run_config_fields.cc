@@ -82,7 +82,7 @@ void ZeroSection::VisitFields(FieldVisitor& v) {
   v.Field("stage", stage, "0: nothing is sharded; 1: optimizer states; 2: and gradients; 3: and weights");
   v.Choice("reshard", reshard, {"per_use", "per_micro_batch", "per_step"},
            "stage 3: when gathered weights are let go; later costs memory, earlier costs gathers");
-  v.Field("prefetch", prefetch, "groups (a block, the head) whose weights are gathered ahead of their use");
+  v.Field("prefetch", prefetch, "how many compute actions (a group's forward or backward) ahead of their use weights are gathered");
   v.Section("offload_optimizer", offload_optimizer, "optimizer states outside the GPU");
   v.Section("offload_param", offload_param, "weights outside the GPU");
   v.Field("cpu_offload", cpu_offload, "old spelling of offload_optimizer.device: cpu");

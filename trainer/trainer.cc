@@ -60,9 +60,25 @@ StatusOr<std::unique_ptr<Trainer>> Trainer::Create(const RunConfig& config, cons
   std::unique_ptr<Trainer> trainer(new Trainer(config, place));
   Status status = AgreeOnStatus(place.world, trainer->Build());
   if (status.ok()) status = AgreeOnStatus(place.world, trainer->StartWeights());
+  if (status.ok()) status = trainer->CheckSameStart();
   if (!status.ok()) return status;
   trainer->sync_->MarkUpdated();
   return trainer;
+}
+
+// Ranks read the files of their own hosts. Other data or another checkpoint on one of them would not stop the run, only
+// make its numbers wrong.
+Status Trainer::CheckSameStart() {
+  const std::string checkpoint = std::filesystem::path(resumed_from_).filename().string();
+  const std::string mine = StrCat(store_->digest(), " ", steps_done_);
+  const std::string shown = StrCat("data ", store_->digest().substr(0, 12), ", ", checkpoint.empty() ? "no checkpoint" : checkpoint);
+  const std::vector<std::string> starts = place_.world.AllGatherBytes(mine), texts = place_.world.AllGatherBytes(shown);
+  for (size_t rank = 1; rank < starts.size(); ++rank) {
+    if (starts[rank] == starts[0]) continue;
+    return UserError("rank ", rank, " would start from ", texts[rank], ", rank 0 from ", texts[0], "; ", config_.data.path, " and ",
+                     config_.output, " must be the same files on every host (a shared file system, or copies)");
+  }
+  return absl::OkStatus();
 }
 
 Status Trainer::Build() {
@@ -221,8 +237,9 @@ Status Trainer::RunToEnd() {
 Status Trainer::FinishStep(StepMetrics* metrics, MetricsFile* file) {
   if (!std::isfinite(metrics->loss) || !std::isfinite(metrics->grad_norm)) {
     return UserError("step ", metrics->step, ": the loss is ", metrics->loss, " and the gradient norm ", metrics->grad_norm,
-                     "; lower optimizer.params.lr or lengthen the warm-up, and start again: the run goes on from its newest "
-                     "checkpoint, which is sound");
+                     "; nothing of it is saved. Start again with a lower optimizer.params.lr or a longer warm-up, from the "
+                     "beginning or from an earlier checkpoint (checkpoint.resume: never, or its path; one of the step just "
+                     "before may be bad already)");
   }
   const bool last = steps_done_ == config_.steps;
   if (last || (config_.eval.every > 0 && steps_done_ % config_.eval.every == 0)) {

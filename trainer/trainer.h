@@ -51,6 +51,7 @@ class Trainer {
   Status BuildPlans();
   Status BuildModel();
   Status StartWeights();
+  Status CheckSameStart();
   Status Resume(const std::string& checkpoint);
   Status PrepareOutput();
   Status RunToEnd();

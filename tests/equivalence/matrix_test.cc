@@ -29,7 +29,9 @@ class EquivalenceMatrix : public testing::TestWithParam<Composition> {
 // What makes the comparison worth something: the reference learns, is clipped, and everything it has moves.
 void ExpectInstructive(const Trajectory& reference) {
   ASSERT_EQ(reference.losses.size(), static_cast<size_t>(UnevenRun::kSteps));
-  if (!kSanitized) EXPECT_LT(reference.losses.back(), 0.8 * reference.losses.front()) << "the loss falls by a fifth";
+  if (!kSanitized) {
+    EXPECT_LT(reference.losses.back(), 0.8 * reference.losses.front()) << "the loss falls by a fifth";
+  }
   for (const double norm : reference.grad_norms) EXPECT_GT(norm, 0.5) << "clipping is active";
   ASSERT_FALSE(reference.end.empty() || reference.first_gradients.empty());
   for (const auto& [name, end] : reference.end) EXPECT_NE(end, reference.start.at(name)) << name << " does not move";

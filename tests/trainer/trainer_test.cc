@@ -124,6 +124,24 @@ TEST_F(TrainerTest, ARunOfThreadRanksSavesAndResumesBitForBit) {
   EXPECT_EQ(run(part), whole) << "masters and moments go on in host memory";
 }
 
+// As on two hosts of which only one sees the run's folder.
+TEST_F(TrainerTest, RanksThatWouldStartFromDifferentCheckpointsAreRefused) {
+  RunConfig seen = Config(2, "seen");
+  seen.steps = 2;
+  RunThreadRanks(2, [&](Communicator& world) {
+    const StatusOr<std::unique_ptr<Trainer>> trainer = Trainer::Create(seen, {.world = world, .device = Device::Cpu()});
+    ASSERT_TRUE(trainer.ok()) << trainer.status();
+    EXPECT_TRUE((*trainer)->Run().ok());
+  });
+  const RunConfig unseen = Config(2, "unseen");
+  RunThreadRanks(2, [&](Communicator& world) {
+    const auto trainer = Trainer::Create(world.rank() == 0 ? seen : unseen, {.world = world, .device = Device::Cpu()});
+    EXPECT_THAT(std::string(trainer.status().message()),
+                testing::AllOf(testing::HasSubstr("rank 1 would start from"), testing::HasSubstr("no checkpoint, rank 0 from"),
+                               testing::HasSubstr("step-2")));
+  });
+}
+
 TEST_F(TrainerTest, OneRanksMissingDataStopsAllOfThem) {
   const RunConfig good = Config(2, "run");
   RunThreadRanks(2, [&](Communicator& world) {
