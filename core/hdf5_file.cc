@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "core/check.h"
+#include "core/hdf5_probe.h"
 
 namespace weft::hdf5 {
 namespace {
@@ -38,6 +39,22 @@ bool Fits(hid_t file_type, hid_t memory_type) {
   const bool file_signed = H5Tget_sign(file_type) != H5T_SGN_NONE;
   const bool memory_signed = H5Tget_sign(memory_type) != H5T_SGN_NONE;
   return file_signed == memory_signed ? file_size <= memory_size : !file_signed && file_size < memory_size;
+}
+
+// What `object`'s file can hold at most, in bytes: whoever makes room for more has been told so by a hostile file.
+hsize_t MostBytesIn(hid_t object, bool deflated) {
+  constexpr hsize_t kMostDeflation = 1032;  // zlib's bound
+  const Handle file(H5Iget_file_id(object));
+  hsize_t bytes = 0;
+  if (!file.valid() || H5Fget_filesize(file.id(), &bytes) < 0) return 0;
+  return deflated ? bytes * kMostDeflation : bytes;
+}
+
+bool IsDeflated(hid_t dataset) {
+  const Handle creation(H5Dget_create_plist(dataset));
+  unsigned flags = 0;
+  size_t num_values = 0;
+  return creation.valid() && H5Pget_filter_by_id2(creation.id(), H5Z_FILTER_DEFLATE, &flags, &num_values, nullptr, 0, nullptr, nullptr) >= 0;
 }
 
 StatusOr<Handle> Opened(hid_t id, std::string_view what) {
@@ -77,7 +94,7 @@ Status LastError(std::string_view what) {
   const int error = SystemErrorIn(message);
   if (error == 0) return DataError(what, ": HDF5 says: ", message);
   const std::string reason = StrCat(what, ": ", std::strerror(error));
-  const bool is_the_disks = error == ENOSPC || error == EDQUOT || error == EIO;
+  const bool is_the_disks = error == ENOSPC || error == EDQUOT || error == EFBIG || error == EIO;
   return is_the_disks ? absl::UnavailableError(reason) : DataError(reason);
 }
 
@@ -94,6 +111,7 @@ StatusOr<Handle> CreateFile(const std::string& path, int64_t user_block_bytes) {
 }
 
 StatusOr<Handle> OpenFile(const std::string& path) {
+  WEFT_RETURN_IF_ERROR(Probe(path));
   Quiet quiet;
   return Opened(H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), "cannot open");
 }
@@ -126,6 +144,9 @@ StatusOr<Vector> Vector::OpenAs(const Handle& parent, const char* name, hid_t me
   if (!type.valid() || !Fits(type.id(), memory_type) || H5Sget_simple_extent_ndims(space.id()) != 1 ||
       H5Sget_simple_extent_dims(space.id(), &size, nullptr) != 1 || size > hsize_t{1} << 60) {
     return DataError("/", name, " is not a list of integers of the expected type");
+  }
+  if (size * H5Tget_size(type.id()) > MostBytesIn(vector.dataset_.id(), IsDeflated(vector.dataset_.id()))) {
+    return DataError("/", name, " claims ", size, " elements, more than the file can hold");
   }
   vector.size_ = static_cast<int64_t>(size);
   return vector;
@@ -195,6 +216,7 @@ StatusOr<std::string> ReadText(const Handle& parent, const char* name) {
       H5Sget_simple_extent_type(space.id()) != H5S_SCALAR || H5Tget_size(type.id()) > kMaxTextBytes) {
     return DataError("/", name, " is not a text");
   }
+  if (H5Tget_size(type.id()) > MostBytesIn(dataset.id(), false)) return DataError("/", name, " claims more than the file can hold");
   std::string text(H5Tget_size(type.id()), '\0');
   if (H5Dread(dataset.id(), type.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, text.data()) < 0) {
     return LastError(StrCat("cannot read /", name));

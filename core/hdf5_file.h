@@ -58,6 +58,7 @@ template <> inline hid_t NativeType<int64_t>() { return H5T_NATIVE_INT64; }
 
 // Files are written in the format of HDF5 1.10, whose metadata bear checksums.
 StatusOr<Handle> CreateFile(const std::string& path, int64_t user_block_bytes);
+// For reading. A child process looks at it first (core/hdf5_probe.h), so what libhdf5 crashes on is refused.
 StatusOr<Handle> OpenFile(const std::string& path);
 
 // A one-dimensional dataset of integers, chunked, each chunk with a checksum that HDF5 verifies when it reads it.

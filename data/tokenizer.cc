@@ -152,6 +152,9 @@ StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::Load(const std::string& path) {
   std::string config_json;
   if (fs::exists(config_path, ignored)) {
     WEFT_ASSIGN_OR_RETURN(config_json, ReadTokenizerFile(config_path));
+    if (config_json.empty()) {
+      return DataError(config_path.string(), " is empty: restore it, or remove it if the tokenizer has none");
+    }
   }
   if (file.extension() != ".model") return Parse(std::move(text), std::move(config_json), file.string());
   WEFT_ASSIGN_OR_RETURN(TokenizerTexts texts, ReadSentencePieceFile(text, std::move(config_json), file.string()));

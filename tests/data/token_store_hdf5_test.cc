@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "core/file.h"
+#include "core/hdf5_file.h"
 #include "core/rng.h"
 #include "data/loader.h"
 #include "data/store_header.h"
@@ -145,6 +146,26 @@ TEST(TokenStoreTest, ChunkChecksumsFindDamageOnReading) {
   auto loader = Loader::Training(*store, 32, 1);
   ASSERT_TRUE(loader.ok());
   EXPECT_FALSE((*loader)->At(0, (*loader)->num_sequences()).ok());
+}
+
+// A header that agrees over a dataset of 2^40 elements without a single chunk: no room is made for what is not there.
+TEST(TokenStoreTest, RefusesListsThatTheFileCannotHold) {
+  const ScratchFolder folder;
+  const std::string path = folder.Path("data.h5");
+  {
+    const auto file = hdf5::CreateFile(path, 512);
+    ASSERT_TRUE(file.ok()) << file.status();
+    const hsize_t elements = hsize_t{1} << 40, chunk = 1 << 14;
+    const hdf5::Handle space(H5Screate_simple(1, &elements, nullptr)), creation(H5Pcreate(H5P_DATASET_CREATE));
+    H5Pset_chunk(creation.id(), 1, &chunk);
+    const hdf5::Handle tokens(
+        H5Dcreate2(file->id(), "tokens", H5T_STD_U16LE, space.id(), H5P_DEFAULT, creation.id(), H5P_DEFAULT));
+    ASSERT_TRUE(tokens.valid());
+  }
+  ASSERT_TRUE(SealStore(path).ok());
+  const auto store = TokenStore::Open(path);
+  EXPECT_EQ(store.status().code(), absl::StatusCode::kDataLoss);
+  EXPECT_NE(store.status().message().find("/tokens claims"), absl::string_view::npos) << store.status();
 }
 
 TEST(TokenStoreTest, RefusesForeignHdf5FilesBeforeHdf5SeesThem) {
