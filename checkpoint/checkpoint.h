@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -54,8 +55,14 @@ Status LoadCheckpointPieces(const std::string& checkpoint, const std::vector<Ten
 // `path` may be a checkpoint or a run; a run means its newest complete checkpoint. NotFound when there is none.
 StatusOr<std::string> FindCheckpoint(const std::string& path);
 
-// Removes all but the newest `keep` complete checkpoints of a run, and what unfinished saves left. keep 0: keep all.
-// For one rank to call.
-Status PruneCheckpoints(const std::string& run_folder, int64_t keep);
+// Which complete checkpoints of a run stay: the newest, and the best besides.
+struct KeepRule {
+  int64_t newest = 0;                // 0: all of them
+  int64_t best = 0;                  // so many of least validation loss, newest or not
+  std::map<int64_t, double> losses;  // validation loss by step; a checkpoint of another step is not among the best
+};
+
+// Removes the other complete checkpoints, and what unfinished saves left. For one rank to call.
+Status PruneCheckpoints(const std::string& run_folder, const KeepRule& rule);
 
 }  // namespace weft

@@ -5,7 +5,9 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <set>
 #include <system_error>
+#include <utility>
 
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/sha256.h"
@@ -84,6 +86,19 @@ StatusOr<Folders> ListFolders(const std::string& run_folder) {
   return folders;
 }
 
+// The steps of the rule.best checkpoints of least loss; of equal ones the earlier.
+std::set<int64_t> BestSteps(const std::map<int64_t, std::string>& complete, const KeepRule& rule) {
+  std::set<std::pair<double, int64_t>> ranking;
+  for (const auto& [step, loss] : rule.losses) {
+    if (complete.contains(step)) ranking.insert({loss, step});
+  }
+  std::set<int64_t> best;
+  for (const auto& [loss, step] : ranking) {
+    if (static_cast<int64_t>(best.size()) < rule.best) best.insert(step);
+  }
+  return best;
+}
+
 StatusOr<std::string> MarkerText(const std::string& checkpoint) {
   WEFT_ASSIGN_OR_RETURN(const std::string index, ReadFile(IndexPath(checkpoint)));
   return StrCat("weft checkpoint\nindex.h5 ", index.size(), " ", Sha256::Of(index), "\n");
@@ -143,11 +158,12 @@ StatusOr<std::string> FindCheckpoint(const std::string& path) {
   return folders.complete.rbegin()->second;
 }
 
-Status PruneCheckpoints(const std::string& run_folder, int64_t keep) {
+Status PruneCheckpoints(const std::string& run_folder, const KeepRule& rule) {
   WEFT_ASSIGN_OR_RETURN(Folders folders, ListFolders(run_folder));
-  while (keep > 0 && static_cast<int64_t>(folders.complete.size()) > keep) {
-    folders.rest.push_back(folders.complete.begin()->second);
-    folders.complete.erase(folders.complete.begin());
+  const std::set<int64_t> best = BestSteps(folders.complete, rule);
+  int64_t newer = 0;
+  for (auto checkpoint = folders.complete.rbegin(); rule.newest > 0 && checkpoint != folders.complete.rend(); ++checkpoint) {
+    if (++newer > rule.newest && !best.contains(checkpoint->first)) folders.rest.push_back(checkpoint->second);
   }
   for (const std::string& folder : folders.rest) WEFT_RETURN_IF_ERROR(RemoveFolder(folder));
   return absl::OkStatus();

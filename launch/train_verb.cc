@@ -1,5 +1,6 @@
 // `weft train CONFIG`: starts this rank, binds it to a device, and trains.
 #include <CLI/CLI.hpp>
+#include <csignal>
 
 #include "core/config_writer.h"
 #include "launch/job_watchdog.h"
@@ -52,6 +53,7 @@ Status Train(const ConfigSources& sources, const MpiSession& mpi, Communicator& 
 }
 
 int RunTrain(const ConfigSources& sources) {
+  std::signal(SIGXFSZ, SIG_IGN);  // a limit on the size of files fails a save, not the process
   CatchStopSignals();  // before anything else: a request during the start ends the run after its first step
   MpiSession mpi;
   RankRecord record;

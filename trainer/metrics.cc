@@ -117,4 +117,13 @@ StatusOr<std::vector<StepMetrics>> ReadMetrics(const std::string& path) {
   return steps;
 }
 
+StatusOr<std::map<int64_t, double>> ReadValidationLosses(const std::string& path) {
+  WEFT_ASSIGN_OR_RETURN(const std::vector<StepMetrics> steps, ReadMetrics(path));
+  std::map<int64_t, double> losses;
+  for (const StepMetrics& step : steps) {
+    if (step.eval_loss.has_value()) losses[step.step] = *step.eval_loss;
+  }
+  return losses;
+}
+
 }  // namespace weft

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -41,5 +42,7 @@ class MetricsFile {
 
 // The steps in a metrics.jsonl.
 StatusOr<std::vector<StepMetrics>> ReadMetrics(const std::string& path);
+// The validation losses in it, by step.
+StatusOr<std::map<int64_t, double>> ReadValidationLosses(const std::string& path);
 
 }  // namespace weft

@@ -83,6 +83,12 @@ void CheckTop(const RunConfig& c, Checker& check) {
   check.Require(c.gradient_clipping >= 0, "gradient_clipping", "0 or more", c.gradient_clipping);
   check.Require(c.checkpoint.every >= 0, "checkpoint.every", "0 or more", c.checkpoint.every);
   check.Require(c.checkpoint.keep >= 0, "checkpoint.keep", "0 or more", c.checkpoint.keep);
+  check.Require(c.checkpoint.keep_best >= 0, "checkpoint.keep_best", "0 or more", c.checkpoint.keep_best);
+  const bool all_evaluated = c.eval.every > 0 && c.checkpoint.every % c.eval.every == 0;
+  if (c.checkpoint.keep_best > 0 && c.checkpoint.every > 0 && !all_evaluated) {
+    check.Fail("checkpoint.keep_best", StrCat("asks for a validation loss at every checkpoint: checkpoint.every (",
+                                              c.checkpoint.every, ") must be a multiple of eval.every (", c.eval.every, ")"));
+  }
   if (c.checkpoint.resume.empty()) check.Fail("checkpoint.resume", "expected auto, never or a path, got nothing");
   check.Require(c.eval.every >= 0, "eval.every", "0 or more", c.eval.every);
   check.Require(c.eval.batches >= 0, "eval.batches", "0 or more", c.eval.batches);

@@ -56,9 +56,13 @@ struct ZeroSection {
   void VisitFields(FieldVisitor& v);
 };
 
+enum class OnSaveFailure { kContinue, kStop };
+
 struct CheckpointSection {
   int64_t every = 0;            // steps; 0: at the end only
   int64_t keep = 2;             // newest complete checkpoints that stay; 0: all
+  int64_t keep_best = 0;        // stay besides, by validation loss
+  OnSaveFailure on_failure = OnSaveFailure::kContinue;  // of a save that is not the run's last
   std::string resume = "auto";  // auto, never, or the path of a run or a checkpoint
   void VisitFields(FieldVisitor& v);
 };

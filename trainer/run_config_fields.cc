@@ -131,6 +131,9 @@ void ZeroSection::VisitFields(FieldVisitor& v) {
 void CheckpointSection::VisitFields(FieldVisitor& v) {
   v.Field("every", every, "steps between checkpoints; 0: at the end only");
   v.Field("keep", keep, "newest complete checkpoints that stay; 0: all");
+  v.Field("keep_best", keep_best, "checkpoints of least validation loss that stay besides");
+  v.Choice("on_failure", on_failure, {"continue", "stop"},
+           "what a failed save (a full disk) does to the run; the last save of a run always is an error");
   v.Field("resume", resume,
           "auto: what output holds, if its config agrees; never; or the path of a run or a checkpoint");
   IgnoreAll(v, {"tag_validation", "parallel_write", "checkpoint_serialization", "writer"},

@@ -248,7 +248,16 @@ Status Trainer::FinishStep(StepMetrics* metrics, MetricsFile* file) {
   const Status written = file == nullptr ? absl::OkStatus() : file->Append(*metrics);
   if (!written.ok()) LogWarning(written.message());  // a lost line of metrics is no reason to lose the run
   const bool due = config_.checkpoint.every > 0 && steps_done_ % config_.checkpoint.every == 0;
-  return due ? Save() : absl::OkStatus();
+  return due && !last && !stopping_ ? SaveInPassing() : absl::OkStatus();  // RunToEnd makes the last save of the run
+}
+
+// A save after which the run could go on without it: the checkpoint before it is whole.
+Status Trainer::SaveInPassing() {
+  const Status saved = Save();
+  if (saved.ok() || config_.checkpoint.on_failure == OnSaveFailure::kStop) return saved;
+  LogWarning("step ", steps_done_, " is not saved: ", saved.message(), "; the run goes on, and what was saved before stays "
+             "(checkpoint.on_failure: continue)");
+  return absl::OkStatus();
 }
 
 StatusOr<StepMetrics> Trainer::Step() {
@@ -346,9 +355,16 @@ Status Trainer::Save() {
                                .mesh = mesh_.shape.ToString()};
   WEFT_RETURN_IF_ERROR(SaveTrainState(*stream_, *params_, config_.output, info, place_.world));
   last_saved_step_ = steps_done_;
-  const Status pruned = is_writer() ? PruneCheckpoints(config_.output, config_.checkpoint.keep) : absl::OkStatus();
   LogInfo("saved ", config_.output, "/checkpoints/step-", steps_done_);
-  return AgreeOnStatus(place_.world, pruned);
+  return AgreeOnStatus(place_.world, is_writer() ? Prune() : absl::OkStatus());
+}
+
+Status Trainer::Prune() {
+  KeepRule rule = {.newest = config_.checkpoint.keep, .best = config_.checkpoint.keep_best};
+  if (rule.best > 0) {
+    WEFT_ASSIGN_OR_RETURN(rule.losses, ReadValidationLosses(config_.output + "/metrics.jsonl"));
+  }
+  return PruneCheckpoints(config_.output, rule);
 }
 
 std::string Trainer::DescribeDevice() const {

@@ -56,6 +56,8 @@ class Trainer {
   Status PrepareOutput();
   Status RunToEnd();
   Status Save();
+  Status SaveInPassing();
+  Status Prune();
   Status FinishStep(StepMetrics* metrics, MetricsFile* file);
   StatusOr<std::vector<MicroBatch>> LoadMicroBatches(const Loader& loader, int64_t first, int64_t count);
   // The step's control reduction: unmasked tokens of all replicas' micro-batches. An error of any rank becomes

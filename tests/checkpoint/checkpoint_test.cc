@@ -4,9 +4,11 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <bit>
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -297,6 +299,30 @@ TEST(Checkpoint, SavingFailsOnEveryRankAndLeavesNothing) {
   EXPECT_FALSE(FindCheckpoint(run.path()).ok());
 }
 
+// A limit on the size of files is a disk that is full for this process alone.
+TEST(Checkpoint, AfterASaveThatFailedForWantOfRoomTheNextSucceeds) {
+  const auto num_descriptors = [] { return FilesIn("/proc/self/fd").size(); };
+  const TemporaryFolder run;
+  WEFT_CHECK_OK(Save(run.path(), {}, 1));
+  const size_t before = num_descriptors();
+  struct rlimit unlimited;
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &unlimited), 0);
+  const auto handler = std::signal(SIGXFSZ, SIG_IGN);
+  for (const rlim_t bytes : {0, 100, 2000, 3000}) {  // the shard; its structure; the index
+    const struct rlimit small = {bytes, unlimited.rlim_max};
+    ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
+    const Status status = Save(run.path(), {}, 2);
+    ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &unlimited), 0);
+    EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable) << bytes << " bytes: " << status;
+    EXPECT_EQ(num_descriptors(), before) << "a file that is held open keeps its room on the disk";
+    EXPECT_EQ(FilesIn(run.path() + "/checkpoints"), std::vector<std::string>{"step-1"});
+    EXPECT_TRUE(LoadOnOneRank(StepFolder(run.path(), 1)).ok());
+  }
+  WEFT_CHECK_OK(Save(run.path(), {}, 2));
+  std::signal(SIGXFSZ, handler);
+  EXPECT_TRUE(LoadOnOneRank(StepFolder(run.path(), 2)).ok());
+}
+
 TEST(Checkpoint, FindsTheNewestThatIsComplete) {
   const TemporaryFolder run;
   EXPECT_TRUE(absl::IsNotFound(FindCheckpoint(run.path()).status()));
@@ -340,10 +366,21 @@ TEST(Checkpoint, PruneKeepsTheNewest) {
   for (int64_t step : {1, 2, 10}) WEFT_CHECK_OK(Save(run.path(), {}, step));
   WEFT_CHECK_OK(MakeFolders(PartialFolder(run.path(), 11)));
   WEFT_CHECK_OK(MakeFolders(run.path() + "/checkpoints/best"));  // not ours
-  WEFT_CHECK_OK(PruneCheckpoints(run.path(), 0));
+  WEFT_CHECK_OK(PruneCheckpoints(run.path(), {.newest = 0}));
   EXPECT_EQ(FilesIn(run.path() + "/checkpoints").size(), 4u);
-  WEFT_CHECK_OK(PruneCheckpoints(run.path(), 2));
+  WEFT_CHECK_OK(PruneCheckpoints(run.path(), {.newest = 2}));
   EXPECT_THAT(FilesIn(run.path() + "/checkpoints"), ::testing::UnorderedElementsAre("step-2", "step-10", "best"));
+}
+
+TEST(Checkpoint, PruneKeepsTheBestBesides) {
+  const TemporaryFolder run;
+  for (int64_t step : {1, 2, 3, 4, 5}) WEFT_CHECK_OK(Save(run.path(), {}, step));
+  // 6 has no checkpoint and counts for nothing, 4 no loss; of equal losses the earlier is the better.
+  const KeepRule rule = {.newest = 1, .best = 2, .losses = {{1, 3.0}, {2, 2.0}, {3, 2.0}, {5, 2.5}, {6, 0.5}}};
+  WEFT_CHECK_OK(PruneCheckpoints(run.path(), rule));
+  EXPECT_THAT(FilesIn(run.path() + "/checkpoints"), ::testing::UnorderedElementsAre("step-2", "step-3", "step-5"));
+  WEFT_CHECK_OK(PruneCheckpoints(run.path(), {.newest = 1}));
+  EXPECT_EQ(FilesIn(run.path() + "/checkpoints"), std::vector<std::string>{"step-5"});
 }
 
 }  // namespace
