@@ -13,7 +13,7 @@ namespace {
 constexpr std::string_view kFree[] = {"output", "steps", "device", "threads", "data.path", "train_micro_batch_size_per_gpu",
                                       "gradient_accumulation_steps", "parallel", "zero_optimization", "recompute",
                                       "checkpoint", "eval", "logging", "steps_per_print", "activation_checkpointing",
-                                      "bf16", "fp16", "watchdog"};
+                                      "bf16", "fp16", "watchdog", "verify_parallel"};
 
 bool IsFree(const std::string& key) {
   for (std::string_view free : kFree) {

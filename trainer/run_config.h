@@ -23,6 +23,7 @@ namespace weft {
 
 enum class DeviceChoice { kAuto, kCpu, kCuda };
 enum class Precision { kF32, kBf16, kFp16, kFp8 };  // what forward and backward compute in; masters are f32
+enum class VerifyParallel { kAuto, kAlways, kNever };
 enum class OffloadDevice { kNone, kCpu, kNvme };
 
 struct DataSection {
@@ -126,6 +127,7 @@ struct RunConfig {
   ParallelSection parallel;
   ZeroSection zero_optimization;
   Recompute recompute = Recompute::kNone;
+  VerifyParallel verify_parallel = VerifyParallel::kAuto;  // the check of trainer/layout_check.h
   CheckpointSection checkpoint;
   EvalSection eval;
   LoggingSection logging;

@@ -202,6 +202,9 @@ void RunConfig::VisitFields(FieldVisitor& v) {
   v.Section("parallel", parallel, "how ranks share the work");
   v.Section("zero_optimization", zero_optimization, "what data-parallel ranks share out instead of repeating");
   v.Choice("recompute", recompute, {"none", "attention", "block"}, "what backward computes again instead of keeping");
+  v.Choice("verify_parallel", verify_parallel, {"auto", "always", "never"},
+           "whether several ranks first train a tiny model under the same layout and compare it with one rank; auto: where the "
+           "run's folder has not seen the layout");
   v.Section("checkpoint", checkpoint, "saving and resuming");
   v.Section("eval", eval, "evaluation on the validation split");
   v.Section("logging", logging, "what is printed");

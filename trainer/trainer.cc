@@ -14,11 +14,13 @@
 #include "core/log.h"
 #include "parallel/plan_peaks.h"
 #include "parallel/rank_record.h"
+#include "trainer/layout_check.h"
 #include "trainer/loss_plot.h"
 #include "trainer/model_setup.h"
 #include "trainer/resume.h"
 #include "trainer/schedule_setup.h"
 #include "trainer/train_state.h"
+#include "trainer/verified_layouts.h"
 
 namespace weft {
 namespace {
@@ -168,7 +170,27 @@ Status Trainer::Resume(const std::string& checkpoint) {
   return absl::OkStatus();
 }
 
+// One rank alone is what others are compared with.
+Status Trainer::VerifyLayout() {
+  if (place_.world.size() == 1 || config_.verify_parallel == VerifyParallel::kNever || steps_done_ == config_.steps) {
+    return absl::OkStatus();
+  }
+  const std::string layout = DescribeLayout(config_, mesh_.shape, place_.device);
+  const bool is_known = config_.verify_parallel == VerifyParallel::kAuto && is_writer() && IsVerified(config_.output, layout);
+  if (place_.world.AllGatherBytes(is_known ? "known" : "")[0] == "known") return absl::OkStatus();
+  const Clock::time_point started = Clock::now();
+  const StatusOr<LayoutAgreement> agreement =
+      CheckLayout(config_, model_config_, mesh_, {*stream_, *comm_stream_, *transfer_stream_, OptionsOfStream(place_, pool_.get(), 3)});
+  CurrentRecord().Enter(Phase::kStarting);
+  WEFT_RETURN_IF_ERROR(agreement.status());
+  LogInfo("verified on a tiny model: mesh ", mesh_.shape.ToString(), " computes what one rank does (differences: loss ", agreement->loss,
+          ", gradients ", agreement->gradient, ", updates ", agreement->weight, "), ",
+          static_cast<int64_t>(SecondsSince(started) * 1e3), " ms");
+  return AgreeOnStatus(place_.world, is_writer() ? AddVerified(config_.output, layout, *agreement) : absl::OkStatus());
+}
+
 Status Trainer::Run() {
+  WEFT_RETURN_IF_ERROR(VerifyLayout());
   WEFT_RETURN_IF_ERROR(AgreeOnStatus(place_.world, PrepareOutput()));
   if (steps_done_ == config_.steps) {
     LogInfo("all ", config_.steps, " steps of ", config_.output, " are done; raise steps to train on");

@@ -53,6 +53,8 @@ class Trainer {
   Status StartWeights();
   Status CheckSameStart();
   Status Resume(const std::string& checkpoint);
+  // Where the configuration asks for it: whether these ranks, laid out like this, compute what one does (layout_check.h).
+  Status VerifyLayout();
   Status PrepareOutput();
   Status RunToEnd();
   Status Save();

@@ -80,6 +80,7 @@ optimizer:
   type: AdamW
   params: {lr: 0.004, betas: [0.9, 0.95], weight_decay: 0.1}
 logging: {every: 1000}
+verify_parallel: never
 )";
 }
 

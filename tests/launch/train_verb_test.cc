@@ -11,6 +11,7 @@ namespace weft {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 
 std::string Slurp(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
@@ -73,6 +74,22 @@ TEST_F(TrainVerb, ResumesBitForBit) {
     EXPECT_EQ(Slurp(whole + "/model/model.safetensors"), Slurp(parts + "/model/model.safetensors"));
     EXPECT_FALSE(Slurp(whole + "/model/model.safetensors").empty());
   }
+}
+
+TEST_F(TrainVerb, VerifiesALayoutOnceARunFolder) {
+  const std::string line = "verified on a tiny model: mesh pp1 dp2 tp1 computes what one rank does";
+  const auto train = [&](const std::string& more) {
+    const JobResult job = RunWeft(TrainTiny(Output("run"), more), 2);
+    EXPECT_EQ(job.exit_code, 0) << job.err;
+    return job.err;
+  };
+  EXPECT_THAT(train("--set steps=2 --set verify_parallel=never"), Not(HasSubstr("verified")));
+  const std::string fixed = "--set scheduler.params.total_num_steps=20 --set checkpoint.resume=never --set steps=2 ";
+  EXPECT_THAT(train(fixed), HasSubstr(line));
+  EXPECT_THAT(Slurp(Output("run") + "/verified.jsonl"), HasSubstr("gradient_difference"));
+  EXPECT_THAT(train(fixed), Not(HasSubstr("verified")));
+  EXPECT_THAT(train(fixed + "--set verify_parallel=always"), HasSubstr(line));
+  EXPECT_THAT(train(fixed + "--set zero_optimization.stage=3"), HasSubstr(line));
 }
 
 TEST_F(TrainVerb, WritesWhatItPromises) {

@@ -34,6 +34,7 @@ TEST(Resume, LayoutAndSurroundingsMayChange) {
   now.logging.every = 7;
   now.watchdog.timeout = 7;
   now.threads = 4;
+  now.verify_parallel = VerifyParallel::kAlways;
   EXPECT_TRUE(Compare(now).ok()) << Compare(now);
 }
 
