@@ -19,7 +19,7 @@ namespace {
 
 constexpr std::string_view kSpaces =
     R"(\x{9}-\x{D}\x{20}\x{85}\x{A0}\x{1680}\x{2000}-\x{200A}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000})";
-constexpr std::string_view kWordCharacters = R"(\p{L}\p{M}\p{N}\p{Pc})";
+constexpr std::string_view kWordCharacters = R"(\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\x{B2}\x{B3}\x{B9}\x{BC}-\x{BE})";
 
 // Writes out \s, \S, \w and \W. The negated ones have no such form inside brackets and keep PCRE2's meaning there.
 std::string WithOnigurumaClasses(std::string_view pattern) {

@@ -2,7 +2,8 @@
 // (\p{L}, look-ahead; std::regex has neither).
 //
 // Those patterns are written for Oniguruma, so \s and \w mean what they mean there: the property White_Space, and
-// letters, marks, numbers and connectors. (PCRE2's \s has U+180E, its \w has no marks.)
+// Alphabetic, marks, decimal digits, connectors and Latin-1's six other numbers. (PCRE2's \s has U+180E, its \w has no
+// marks.)
 #pragma once
 
 #include <cstddef>
