@@ -158,12 +158,13 @@ TEST_F(TrainVerb, StopsWhereTheLossIsNoNumber) {
 
 struct Mistake {
   std::string name, arguments, message;
+  std::vector<int> ranks = {0, 2};  // numbers of them to make it with; 0: not under mpirun
 };
 void PrintTo(const Mistake& mistake, std::ostream* out) { *out << mistake.arguments; }
 class TrainVerbMistake : public TrainVerb, public testing::WithParamInterface<Mistake> {};
 
 TEST_P(TrainVerbMistake, GetsOneErrorAndWritesNothing) {
-  for (const int ranks : {0, 2}) {
+  for (const int ranks : GetParam().ranks) {
     const JobResult job = RunWeft(TrainTiny(Output("run"), GetParam().arguments), ranks);
     EXPECT_EQ(job.exit_code, 2) << job.err;
     EXPECT_THAT(job.err, HasSubstr(GetParam().message));
@@ -188,6 +189,25 @@ INSTANTIATE_TEST_SUITE_P(
                     Mistake{"TooLongMicroBatch", "--set data.sequence_length=4000000000", "micro-batch"},
                     Mistake{"TooManyThreads", "--set threads=5000000000", "threads"},
                     Mistake{"TooLongSequences", "--set data.sequence_length=100000", "max_position_embeddings"}),
+    [](const auto& info) { return info.param.name; });
+
+// configs/tiny.yaml has 2 blocks, 4 heads, 2 kv heads and a vocabulary of 272.
+INSTANTIATE_TEST_SUITE_P(
+    Layouts, TrainVerbMistake,
+    testing::Values(Mistake{"HeadsThatTpDoesNotDivide",
+                            "--set parallel.tp=4 --set model.num_attention_heads=6 --set model.num_key_value_heads=6 "
+                            "--set model.head_dim=8",
+                            "parallel.tp: 4 ranks cannot share equally num_attention_heads = 6", {4}},
+                    Mistake{"KvHeadsThatTpDoesNotDivide", "--set parallel.tp=4",
+                            "parallel.tp: 4 ranks cannot share equally num_key_value_heads = 2", {4}},
+                    Mistake{"VocabularyThatTpDoesNotDivide", "--set parallel.tp=2 --set model.vocab_size=273",
+                            "parallel.tp: 2 ranks cannot share equally vocab_size = 273", {2, 4}},
+                    Mistake{"MoreStagesThanGroups", "--set parallel.pp=4 --set model.num_hidden_layers=1",
+                            "parallel.pp: the model's 1 blocks make 3 stages at most, not 4", {4}},
+                    Mistake{"BlocksOfStagesThatDoNotAddUp", "--set parallel.pp=2 --set parallel.blocks_per_stage=[1,2]",
+                            "parallel.blocks_per_stage: 3 blocks in all, but the model has 2", {2, 4}},
+                    Mistake{"BlocksOfOneStageThatDoNotAddUp", "--set parallel.blocks_per_stage=[3]",
+                            "parallel.blocks_per_stage: 3 blocks, but the model has 2", {0, 1, 4}}),
     [](const auto& info) { return info.param.name; });
 
 TEST_F(TrainVerb, RefusesATruncatedTokenStore) {
