@@ -29,8 +29,10 @@ class EquivalenceMatrix : public testing::TestWithParam<Composition> {
 // What makes the comparison worth something: the reference learns, is clipped, and everything it has moves.
 void ExpectInstructive(const Trajectory& reference) {
   ASSERT_EQ(reference.losses.size(), static_cast<size_t>(UnevenRun::kSteps));
+  ASSERT_EQ(reference.eval_losses.size(), static_cast<size_t>(UnevenRun::kSteps / UnevenRun::kStepsAnEvaluation));
   if (!kSanitized) {
     EXPECT_LT(reference.losses.back(), 0.8 * reference.losses.front()) << "the loss falls by a fifth";
+    EXPECT_LT(reference.eval_losses.back(), reference.eval_losses.front()) << "and so does the validation loss";
   }
   for (const double norm : reference.grad_norms) EXPECT_GT(norm, 0.5) << "clipping is active";
   ASSERT_FALSE(reference.end.empty() || reference.first_gradients.empty());

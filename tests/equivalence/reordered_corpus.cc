@@ -14,6 +14,8 @@
 namespace weft {
 namespace {
 
+constexpr int64_t kNumValidationDocuments = 30;
+
 struct Document {
   std::vector<int32_t> tokens;
   std::vector<uint8_t> mask;
@@ -55,15 +57,17 @@ void WriteReorderedCorpus(const std::string& path, const RunConfig& config, int3
     document_at[static_cast<size_t>(place)] = sample - in_batch + in_batch % sequences_per_micro_batch +
                                               permutation[static_cast<size_t>(micro_batch)] * sequences_per_micro_batch;
   }
+  std::vector<uint8_t> validation(document_at.size(), 0);
+  for (int64_t i = 0; i < kNumValidationDocuments; ++i) document_at.push_back(num_documents + i);
+  validation.resize(document_at.size(), 1);
   auto writer = TokenStoreWriter::Create(path, vocab_size);
   ASSERT_TRUE(writer.ok()) << writer.status();
   for (const int64_t number : document_at) {
     const Document document = MakeDocument(number, config.data.sequence_length + 1, vocab_size);
     ASSERT_TRUE((*writer)->Add(document.tokens, document.mask).ok());
   }
-  const Status finished = (*writer)->Finish({.validation = std::vector<uint8_t>(document_at.size(), 0),
-                                             .sequence_length = config.data.sequence_length, .tokenizer_json = "{}",
-                                             .tokenizer_config_json = "", .provenance_json = "{}"});
+  const Status finished = (*writer)->Finish({.validation = std::move(validation), .sequence_length = config.data.sequence_length,
+                                             .tokenizer_json = "{}", .tokenizer_config_json = "", .provenance_json = "{}"});
   ASSERT_TRUE(finished.ok()) << finished;
 }
 

@@ -34,7 +34,11 @@ const Composition kTensors = {.mesh = {.tp = 2}};
 
 // A step gathers each matrix of the model once under ZeRO 1, and at least once under ZeRO 3: four of each of five blocks,
 // the table, the head. Of step 2, the sixth: what it should bring is stale by then.
-constexpr int kInStep2 = 22 + 5;
+constexpr int kNumGathers = 22;
+constexpr int kInStep2 = kNumGathers + 5;
+// Under ZeRO 1 an evaluation gathers as a step does: the sixth of the one after the last step, which no step can see.
+constexpr int kSteps = UnevenRun::kStepsAnEvaluation;
+constexpr int kInEvaluation = kSteps * kNumGathers + 5;
 
 std::vector<SeededFault> SeededFaults() {
   return {
@@ -48,6 +52,8 @@ std::vector<SeededFault> SeededFaults() {
       {"TiedSumDropped", kTiedPipeline, {.where = CallsOn("tied", CallKind::kAllReduce), .nth = Fault::kEvery}, "gradient"},
       {"StaleGatherOfZero1", kWholeWeights, {.where = CallsOn("dp", CallKind::kAllGather), .nth = kInStep2}, "loss", false},
       {"StaleGatherOfZero3", kGatheredWeights, {.where = CallsOn("dp", CallKind::kAllGather), .nth = kInStep2}, "loss", false},
+      {"StaleGatherInEvaluation", kWholeWeights, {.where = CallsOn("dp", CallKind::kAllGather), .nth = kInEvaluation},
+       "evaluation", false},
       {"MaskCountNotSummed", kReplicas, {.where = IsMaskCount, .nth = Fault::kEvery}, "gradient"},
       {"PartialSumOfTensorParallelSkipped", kTensors, {.where = CallsOn("tp", CallKind::kReduceScatter), .nth = 5}, "loss"},
   };
@@ -61,13 +67,13 @@ TEST_P(EquivalenceWithFault, IsRed) {
   const auto train = [&run](const Composition& composition, const RunOptions& options) {
     return RunOnThreads(run.ConfigOf(composition), composition.mesh.size(), options);
   };
-  const Trajectory reference = train(OneRank(seeded.composition.family, seeded.composition.tied), {.asynchronous = false, .steps = 4});
-  const Difference sound = Compare(reference, train(seeded.composition, {.steps = 4}));
+  const Trajectory reference = train(OneRank(seeded.composition.family, seeded.composition.tied), {.asynchronous = false, .steps = kSteps});
+  const Difference sound = Compare(reference, train(seeded.composition, {.steps = kSteps}));
   EXPECT_THAT(Exceeded(sound), testing::IsEmpty()) << "without the fault: " << sound.ToString();
   const auto wrap = [&seeded](Communicator& world) {
     return std::make_unique<FaultyCommunicator>(world, std::vector<Fault>{seeded.fault});
   };
-  const Difference faulty = Compare(reference, train(seeded.composition, {.steps = 4, .decorate = wrap}));
+  const Difference faulty = Compare(reference, train(seeded.composition, {.steps = kSteps, .decorate = wrap}));
   EXPECT_GT(*seeded.fault.num_struck, 0) << "the fault found no call to strike";
   EXPECT_THAT(Exceeded(faulty), testing::Contains(seeded.figure)) << faulty.ToString();
   EXPECT_EQ(faulty.gradient > Tolerances().gradient, seeded.is_in_first_step) << faulty.ToString();

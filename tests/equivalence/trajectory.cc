@@ -80,10 +80,17 @@ void RunRank(const RunConfig& config, Communicator& world, const RunOptions& opt
     const StatusOr<StepMetrics> metrics = (*trainer)->Step();
     ASSERT_TRUE(metrics.ok()) << metrics.status();
     if (step == 1) AddPieces(params, [&params](int id) { return params.OwnedGrad(id); }, &collected->first_gradients);
+    std::optional<double> eval_loss;
+    if (step % config.eval.every == 0) {
+      const StatusOr<std::optional<double>> evaluated = (*trainer)->Evaluate();
+      ASSERT_TRUE(evaluated.ok()) << evaluated.status();
+      eval_loss = *evaluated;
+    }
     if (world.rank() != 0) continue;
     std::lock_guard<std::mutex> lock(collected->mutex);
     collected->trajectory.losses.push_back(metrics->loss);
     collected->trajectory.grad_norms.push_back(metrics->grad_norm);
+    if (eval_loss.has_value()) collected->trajectory.eval_losses.push_back(*eval_loss);
   }
   AddPieces(params, master, &collected->end);
 }
@@ -144,6 +151,7 @@ Difference Compare(const Trajectory& reference, const Trajectory& other, const C
   d.complaints = other.complaints;
   d.loss = WorstStep(reference.losses, other.losses);
   d.grad_norm = WorstStep(reference.grad_norms, other.grad_norms);
+  d.evaluation = WorstStep(reference.eval_losses, other.eval_losses);
   const auto gradient = [&](const std::string& name) {
     const std::vector<float>& expected = reference.first_gradients.at(name);
     return Relative(Distance(other.first_gradients.at(name), expected), Distance(expected, std::vector<float>(expected.size(), 0)));
@@ -159,7 +167,7 @@ Difference Compare(const Trajectory& reference, const Trajectory& other, const C
 
 std::string Difference::ToString() const {
   const auto named = [](double value, const std::string& name) { return StrCat(value, name.empty() ? "" : " (" + name + ")"); };
-  std::string text = StrCat("loss ", loss, ", norm ", grad_norm, ", gradient ", named(gradient, worst_gradient), ", weight ",
+  std::string text = StrCat("loss ", loss, ", norm ", grad_norm, ", evaluation ", evaluation, ", gradient ", named(gradient, worst_gradient), ", weight ",
                             named(weight, worst_weight));
   for (const std::string& complaint : complaints) StrAppend(&text, "\n  ", complaint);
   return text;
@@ -169,6 +177,7 @@ std::vector<std::string> Exceeded(const Difference& d, const Tolerances& toleran
   std::vector<std::string> exceeded;
   if (!(d.loss <= tolerances.loss)) exceeded.push_back("loss");
   if (!(d.grad_norm <= tolerances.grad_norm)) exceeded.push_back("norm");
+  if (!(d.evaluation <= tolerances.evaluation)) exceeded.push_back("evaluation");
   if (!(d.gradient <= tolerances.gradient)) exceeded.push_back("gradient");
   if (!(d.weight <= tolerances.weight)) exceeded.push_back("weight");
   if (!d.complaints.empty()) exceeded.push_back("pieces");

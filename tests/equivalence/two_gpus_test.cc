@@ -1,6 +1,6 @@
 // Part of the matrix on two GPUs: `mpirun -n 2 weft train` over NCCL against one rank on one GPU, in f32 and in bf16.
 //
-// f32 (the CUDA GEMM never uses TF32): losses and norms must agree to 1e-4, the last weights to 1e-3 of the distance they
+// f32 (the CUDA GEMM never uses TF32): losses, evaluations' too, and norms must agree to 1e-4, the last weights to 1e-3 of the distance they
 // moved. In bf16 roundings depend on who adds what, so the yardstick is measured: five one-rank runs that differ in the
 // order of their micro-batches alone have a spread (the largest distance of two of them at any step so far); a run on two
 // GPUs may be at most twice as far from their mean. Needs the weft binary and this one; skips without two GPUs.
@@ -54,6 +54,7 @@ Trajectory Train(const UnevenRun& run, const Composition& composition, const Job
   Trajectory trajectory;
   trajectory.losses = MetricOf(output, "loss");
   trajectory.grad_norms = MetricOf(output, "grad_norm");
+  trajectory.eval_losses = MetricOf(output, "eval_loss");
   trajectory.end = ReadCheckpointWeights(output);
   EXPECT_EQ(trajectory.losses.size(), static_cast<size_t>(job.steps));
   return trajectory;
@@ -80,7 +81,7 @@ TEST_P(TwoGpus, ComputeInF32WhatOneDoes) {
   reference.start = TrainAlone(run_, GetParam().tied, {.precision = "f32", .steps = 1}).end;  // what distances count from
   EXPECT_LT(reference.losses.back(), 0.8 * reference.losses.front());
   const Difference difference = Compare(reference, Train(run_, GetParam(), {.precision = "f32"}), {.gradients = false});
-  EXPECT_TRUE(Exceeded(difference, {.loss = 1e-4, .grad_norm = 1e-4}).empty());
+  EXPECT_TRUE(Exceeded(difference, {.loss = 1e-4, .grad_norm = 1e-4, .evaluation = 1e-4}).empty());
   std::cout << GetParam().Name() << " f32: " << difference.ToString() << "\n";
 }
 

@@ -12,7 +12,9 @@ namespace weft {
 namespace {
 
 constexpr int32_t kVocabSize = 80;  // four ranks of tensor parallelism hold 20 rows each; three of ZeRO 26.7
-constexpr int kNumDocuments = 400;
+constexpr int kNumTrainingDocuments = 400;
+constexpr int kNumValidationDocuments = 50;  // sequences enough for several evaluation plans, the last of them not full
+constexpr int kNumDocuments = kNumTrainingDocuments + kNumValidationDocuments;
 constexpr int64_t kSequenceLength = 16;
 
 // What share of a document's tokens, at its end, carries loss: a text, an answer to a prompt, or nothing.
@@ -53,7 +55,9 @@ void UnevenRun::WriteCorpus() const {
     }
     ASSERT_TRUE((*writer)->Add(tokens, mask).ok());
   }
-  const Status finished = (*writer)->Finish({.validation = std::vector<uint8_t>(kNumDocuments, 0), .sequence_length = kSequenceLength,
+  std::vector<uint8_t> validation(kNumTrainingDocuments, 0);
+  validation.resize(kNumDocuments, 1);
+  const Status finished = (*writer)->Finish({.validation = std::move(validation), .sequence_length = kSequenceLength,
                                              .tokenizer_json = "{}", .tokenizer_config_json = "", .provenance_json = "{}"});
   ASSERT_TRUE(finished.ok()) << finished;
 }
@@ -81,7 +85,7 @@ optimizer:
   params: {lr: 0.004, betas: [0.9, 0.95], weight_decay: 0.1}
 logging: {every: 1000}
 verify_parallel: never
-)";
+eval: {every: )" << kStepsAnEvaluation << "}\n";
 }
 
 RunConfig UnevenRun::ConfigOf(const Composition& composition, const std::vector<std::string>& more) const {

@@ -17,6 +17,7 @@ namespace weft {
 class UnevenRun {
  public:
   static constexpr int kSteps = kSanitized ? 5 : 20;
+  static constexpr int kStepsAnEvaluation = 5;
 
   // Writes the token store and the configuration that all compositions share into a folder that lasts as long as this.
   UnevenRun();

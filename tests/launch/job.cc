@@ -55,7 +55,10 @@ const std::string& SmallTokenStore() {
 std::vector<double> MetricOf(const std::string& run, const std::string& key) {
   std::vector<double> values;
   std::ifstream lines(run + "/metrics.jsonl");
-  for (std::string line; std::getline(lines, line);) values.push_back(nlohmann::json::parse(line).at(key).get<double>());
+  for (std::string line; std::getline(lines, line);) {
+    const nlohmann::json step = nlohmann::json::parse(line);
+    if (step.contains(key)) values.push_back(step.at(key).get<double>());
+  }
   return values;
 }
 

@@ -31,7 +31,7 @@ class ScratchFolder {
 // A token store of a few documents of this repository, made once a process; its path.
 const std::string& SmallTokenStore();
 
-// The `key` of each line of a run's metrics.jsonl.
+// The `key` of each line of a run's metrics.jsonl that has it.
 std::vector<double> MetricOf(const std::string& run, const std::string& key);
 
 }  // namespace weft
