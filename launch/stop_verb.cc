@@ -10,7 +10,7 @@ namespace {
 
 int RunStop(const std::string& run_folder) {
   const Status asked = StopRequest::Ask(run_folder);
-  if (asked.ok()) LogInfo("asked ", run_folder, " to stop: it finishes its step, saves a checkpoint and ends");
+  if (asked.ok()) LogInfo("asked ", run_folder, " to stop: if it is running, it finishes its step, saves a checkpoint and ends");
   return Report(asked);
 }
 

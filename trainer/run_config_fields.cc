@@ -17,7 +17,7 @@ void RefuseAll(FieldVisitor& v, std::initializer_list<std::string_view> names, s
 // DeepSpeed's top-level keys that have no counterpart above.
 void VisitRestOfDeepSpeed(FieldVisitor& v) {
   v.Fixed("gradient_allreduce_op", "mean", "gradients are means over all tokens of the batch");
-  v.Fixed("sequence_parallel_size", "1", "sequence parallelism is not built");
+  v.Fixed("sequence_parallel_size", "1", "parallelism over the length of sequences (Ulysses) is not built; parallel.tp shares the tokens between matrices by itself");
   IgnoreAll(v,
             {"prescale_gradients", "gradient_predivide_factor", "communication_data_type",
              "seq_parallel_communication_data_type", "disable_allgather", "managed_gradient_accumulation"},

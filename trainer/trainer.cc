@@ -163,7 +163,11 @@ Status Trainer::Resume(const std::string& checkpoint) {
     return UserError(checkpoint, " is at step ", info.step, ", beyond steps: ", config_.steps,
                      "; raise steps, or set checkpoint.resume: never to begin again");
   }
-  WEFT_RETURN_IF_ERROR(LoadTrainState(*stream_, *params_, checkpoint));
+  const Status loaded = LoadTrainState(*stream_, *params_, checkpoint);
+  if (!loaded.ok()) {
+    return absl::Status(loaded.code(), StrCat(loaded.message(), "; an earlier checkpoint beside it may be whole: "
+                                              "checkpoint.resume: PATH goes on from that"));
+  }
   steps_done_ = last_saved_step_ = info.step;
   resumed_from_ = checkpoint;
   LogInfo("resumed ", checkpoint, " after step ", info.step);
@@ -193,12 +197,13 @@ Status Trainer::Run() {
   WEFT_RETURN_IF_ERROR(VerifyLayout());
   WEFT_RETURN_IF_ERROR(AgreeOnStatus(place_.world, PrepareOutput()));
   if (steps_done_ == config_.steps) {
-    LogInfo("all ", config_.steps, " steps of ", config_.output, " are done; raise steps to train on");
+    LogInfo("all ", config_.steps, " steps of ", config_.output, " are done; raise steps to train on (and keep "
+            "scheduler.params.total_num_steps as config.yaml has it, for the same curve)");
     return absl::OkStatus();
   }
   LogInfo("training ", config_.output, " on ", DescribeDevice(), ": ", model_config_.model_type, " with ", NumParameters(model_config_),
           " parameters, mesh ", mesh_.shape.ToString(), ", ", *config_.train_batch_size, " sequences of ",
-          config_.data.sequence_length, " tokens a step, ", loader_->num_sequences(), " sequences an epoch");
+          config_.data.sequence_length, " tokens a step, ", loader_->num_sequences(), " sequences an epoch", DescribeSharing());
   WEFT_RETURN_IF_ERROR(RunToEnd());
   if (!is_writer()) return absl::OkStatus();
   WEFT_ASSIGN_OR_RETURN(const std::vector<StepMetrics> steps, ReadMetrics(config_.output + "/metrics.jsonl"));
@@ -212,6 +217,8 @@ Status Trainer::Run() {
 // kept out of the way: the newest one must be this run's, or the next start would go on from that course.
 Status Trainer::PrepareOutput() {
   if (!is_writer()) return absl::OkStatus();
+  WEFT_RETURN_IF_ERROR(MakeFolders(config_.output));
+  WEFT_ASSIGN_OR_RETURN(lock_, RunLock::Take(config_.output));
   const std::string checkpoints = config_.output + "/checkpoints";
   const StatusOr<std::string> newest = FindCheckpoint(config_.output);
   std::error_code ignored;  // what cannot be looked at cannot be written below either, and there the error says why
@@ -290,7 +297,9 @@ StatusOr<StepMetrics> Trainer::Step() {
   StatusOr<std::vector<MicroBatch>> micro_batches =
       LoadMicroBatches(*loader_, steps_done_ * *config_.train_batch_size, *config_.gradient_accumulation_steps);
   WEFT_ASSIGN_OR_RETURN(const int64_t tokens, AgreeOnTokens(micro_batches));
-  if (tokens == 0) return DataError(config_.data.path, ": no token of the global batch of step ", step, " carries loss");
+  if (tokens == 0) return DataError(config_.data.path, ": no token of the global batch of step ", step, " carries loss: its "
+                                   "samples are prompts alone (long ones that were split?); prepare the data with a longer "
+                                   "--sequence-length or --too-long cut, or raise train_batch_size");
 
   const double lr = LearningRate(config_.scheduler, config_.optimizer.params.lr, step);
   params_->ZeroGrads(*stream_);
@@ -387,6 +396,17 @@ Status Trainer::Prune() {
     WEFT_ASSIGN_OR_RETURN(rule.losses, ReadValidationLosses(config_.output + "/metrics.jsonl"));
   }
   return PruneCheckpoints(config_.output, rule);
+}
+
+// ", 4 micro-batches of 2 by 1f1b, ZeRO 3, optimizer in host memory": what the mesh does not say.
+std::string Trainer::DescribeSharing() const {
+  static const char* const kSchedules[] = {"gpipe", "1f1b", "interleaved", "zero_bubble"};
+  std::string text = StrCat(", ", *config_.gradient_accumulation_steps, " micro-batches of ", *config_.train_micro_batch_size_per_gpu);
+  if (mesh_.shape.pp > 1) StrAppend(&text, " by ", kSchedules[static_cast<size_t>(config_.parallel.schedule)]);
+  const ZeroSection& zero = config_.zero_optimization;
+  if (zero.stage > 0) StrAppend(&text, ", ZeRO ", zero.stage, mesh_.shape.dp == 1 ? " (one replica: nothing to share)" : "");
+  if (zero.offload_optimizer.device == OffloadDevice::kCpu) StrAppend(&text, ", optimizer in host memory");
+  return text;
 }
 
 std::string Trainer::DescribeDevice() const {

@@ -14,6 +14,7 @@
 #include "trainer/device_batch.h"
 #include "trainer/metrics.h"
 #include "trainer/run_config.h"
+#include "trainer/run_lock.h"
 #include "trainer/stop_request.h"
 
 namespace weft {
@@ -67,6 +68,7 @@ class Trainer {
   StatusOr<int64_t> AgreeOnTokens(const StatusOr<std::vector<MicroBatch>>& mine);
   void RunPlanOn(const Plan& plan);
   std::string DescribeDevice() const;
+  std::string DescribeSharing() const;
   double ReadScalar(ConstTensorView scalar);
   double PeakMemoryBytes() const;
   int64_t tokens_per_micro_batch() const { return *config_.train_micro_batch_size_per_gpu * config_.data.sequence_length; }
@@ -96,6 +98,7 @@ class Trainer {
   std::unique_ptr<DeviceBatch> device_batch_;
   int64_t steps_done_ = 0;
   int64_t last_saved_step_ = -1;
+  RunLock lock_;  // of the writer
   StopRequest stop_request_;
   bool stopping_ = false;     // after this step; the same on all ranks
   std::string resumed_from_;  // the checkpoint; empty: none

@@ -124,6 +124,20 @@ TEST_F(TrainerTest, ARunOfThreadRanksSavesAndResumesBitForBit) {
   EXPECT_EQ(run(part), whole) << "masters and moments go on in host memory";
 }
 
+// A job that was requeued while the old one lingers must not take its checkpoints apart.
+TEST_F(TrainerTest, TwoRunsInOneFolderAreRefused) {
+  const RunConfig config = Config(1, "shared");
+  const auto make = [&](Communicator& world) { return Trainer::Create(config, {.world = world, .device = Device::Cpu()}); };
+  const std::unique_ptr<Communicator> self = MakeSelfCommunicator();
+  StatusOr<std::unique_ptr<Trainer>> first = make(*self), second = make(*self);
+  ASSERT_TRUE(first.ok() && second.ok());
+  ASSERT_TRUE((*first)->Run().ok());
+  const Status refused = (*second)->Run();
+  EXPECT_THAT(std::string(refused.message()), testing::HasSubstr("is being written by another run (process"));
+  first->reset();
+  EXPECT_TRUE((*make(*self))->Run().ok()) << "the lock goes with its holder";
+}
+
 // As on two hosts of which only one sees the run's folder.
 TEST_F(TrainerTest, RanksThatWouldStartFromDifferentCheckpointsAreRefused) {
   RunConfig seen = Config(2, "seen");
