@@ -12,6 +12,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <thread>
 #include <vector>
 
@@ -73,6 +74,14 @@ void Limit(int resource, rlim_t value) {
   setrlimit(static_cast<__rlimit_resource>(resource), &limit);
 }
 
+// What the process has already: libraries take memory as they are loaded.
+rlim_t DataBytes() {
+  std::ifstream statm("/proc/self/statm");
+  rlim_t pages[6] = {};  // the last: data and stack
+  for (rlim_t& number : pages) statm >> number;
+  return pages[5] * static_cast<rlim_t>(sysconf(_SC_PAGESIZE));
+}
+
 // Ends the process, if it was started as a probe. 0: it has lived to the end; sanitizers report a crash as an exit, too.
 bool EndIfProbe() {
   const char* const path = std::getenv(kVariable);
@@ -80,7 +89,7 @@ bool EndIfProbe() {
   Limit(RLIMIT_CORE, 0);
   Limit(RLIMIT_CPU, static_cast<rlim_t>(kMostTime.count()));
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // their shadow memory alone is more
-  Limit(RLIMIT_DATA, rlim_t{2} << 30);
+  Limit(RLIMIT_DATA, DataBytes() + (rlim_t{2} << 30));
 #endif
   const Quiet quiet;
   const Handle file(H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT));
@@ -94,7 +103,8 @@ const bool kNoProbe = EndIfProbe();
 // --- The parent ------------------------------------------------------------------------------------------------------
 
 std::vector<std::string> EnvironmentFor(const std::string& path) {
-  std::vector<std::string> variables = {StrCat(kVariable, "=", path)};
+  // OpenBLAS would start a thread a core as it is loaded, each of which takes memory: on a large host more than the child may.
+  std::vector<std::string> variables = {StrCat(kVariable, "=", path), "OPENBLAS_NUM_THREADS=1", "OMP_NUM_THREADS=1"};
   for (char** variable = environ; *variable != nullptr; ++variable) variables.push_back(*variable);
   return variables;
 }

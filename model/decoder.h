@@ -60,6 +60,11 @@ class Decoder : public Stage {
   // [T/tp, D] of the last micro-batch: logits are head_input · lm_head^T. On the head's rank.
   ConstTensorView head_input() const { return head_input_; }
   const Arena& arena() const { return arena_; }
+  // Every pool sized by the plans' peaks has been in use as a whole, for tests of those peaks.
+  bool peaks_were_reached() const {
+    return memory_.stashes.all_were_held() && memory_.head_stashes.all_were_held() && memory_.works.all_were_held() &&
+           memory_.residual_grads.all_were_held();
+  }
 
  private:
   // What goes on from one group to the next of a virtual stage, whose forwards follow each other: x + delta.

@@ -24,6 +24,7 @@ class SlotPool {
       free_.push_back(static_cast<int>(slots_.size()));
       slots_.push_back({.buffer = std::move(buffer)});
     }
+    all_were_held_ = slots_.empty();
   }
 
   // Takes the buffer that has been free for longest.
@@ -33,6 +34,7 @@ class SlotPool {
     WEFT_CHECK(Find(group, micro_batch) == nullptr) << what_ << " of group " << group << ", micro-batch " << micro_batch;
     Slot& slot = slots_[static_cast<size_t>(free_.front())];
     free_.erase(free_.begin());
+    all_were_held_ = all_were_held_ || free_.empty();
     slot.group = group;
     slot.micro_batch = micro_batch;
     return slot.buffer;
@@ -48,6 +50,8 @@ class SlotPool {
   }
 
   bool all_free() const { return free_.size() == slots_.size(); }
+  // At some time so far no buffer was left: the pool is not larger than it must be.
+  bool all_were_held() const { return all_were_held_; }
 
  private:
   static constexpr int kNobody = -1;
@@ -72,6 +76,7 @@ class SlotPool {
   std::string what_;
   std::vector<Slot> slots_;
   std::vector<int> free_;  // in the order of their release
+  bool all_were_held_ = true;
 };
 
 }  // namespace weft

@@ -78,19 +78,30 @@ void ParamSync::AllocateSlots(const char* what, const std::map<int64_t, int>& co
       slots_.push_back(std::make_unique<Slot>());
       slots_.back()->memory = arena_.Allocate(StrCat(what, ", slot ", i, " of ", size), {size}, dtype);
       comm_->Zero(slots_.back()->memory);  // padding stays zero
-      free->emplace(size, slots_.back().get());
+      free->by_size.emplace(size, slots_.back().get());
+      free->all_were_held_of_size[size] = false;
     }
   }
   comm_->Synchronize();
 }
 
 ParamSync::Slot* ParamSync::Take(FreeSlots& free, int64_t num_elements, Stream& stream) {
-  const auto found = free.find(num_elements);
-  WEFT_CHECK(found != free.end()) << "the plan holds more buckets of " << num_elements << " elements than were counted";
+  const auto found = free.by_size.find(num_elements);
+  WEFT_CHECK(found != free.by_size.end()) << "the plan holds more buckets of " << num_elements << " elements than were counted";
   Slot* slot = found->second;
-  free.erase(found);
+  free.by_size.erase(found);
+  if (!free.by_size.contains(num_elements)) free.all_were_held_of_size[num_elements] = true;
   stream.Wait(slot->free);
   return slot;
+}
+
+bool ParamSync::all_slots_were_held() const {
+  for (const FreeSlots* free : {&free_weights_, &free_grads_}) {
+    for (const auto& [size, all_were_held] : free->all_were_held_of_size) {
+      if (!all_were_held) return false;
+    }
+  }
+  return true;
 }
 
 TensorView ParamSync::OwnedRows(int id, TensorView whole) const {
@@ -144,7 +155,7 @@ void ParamSync::Release(int bucket) {
   Bucket& state = buckets_[static_cast<size_t>(bucket)];
   if (state.weights == nullptr) return;
   state.weights->free = compute_->Record();
-  free_weights_.emplace(layout().whole_elements(bucket), state.weights);
+  free_weights_.by_size.emplace(layout().whole_elements(bucket), state.weights);
   state.weights = nullptr;
   store_->Bind(ParamState::kWeights, bucket, {});
 }
@@ -179,7 +190,7 @@ void ParamSync::Reduce(int bucket) {
     Accumulate(*comm_, {.x = OwnedRows(id, state.grads->memory), .y = store_->OwnedGrad(id).Flat()});
   }
   state.grads->free = comm_->Record();
-  free_grads_.emplace(layout().whole_elements(bucket), state.grads);
+  free_grads_.by_size.emplace(layout().whole_elements(bucket), state.grads);
   state.grads = nullptr;
   store_->Bind(ParamState::kGrads, bucket, {});
 }

@@ -49,6 +49,8 @@ class ParamSync {
   void MarkUpdated();
 
   const Arena& arena() const { return arena_; }  // the slots
+  // At some time so far all slots of each size were held: there are not more than the plans need. For tests of the counts.
+  bool all_slots_were_held() const;
 
  private:
   struct Slot {
@@ -61,7 +63,10 @@ class ParamSync {
     Event gathered;
     bool current = false;     // ZeRO 1 and 2: the whole weights are those of the last update
   };
-  using FreeSlots = std::multimap<int64_t, Slot*>;  // by size in elements
+  struct FreeSlots {
+    std::multimap<int64_t, Slot*> by_size;        // in elements
+    std::map<int64_t, bool> all_were_held_of_size;  // at some time so far
+  };
   void AllocateSlots(const char* what, const std::map<int64_t, int>& counts, DType dtype, FreeSlots* free);
   // Takes a free slot; `stream` waits until nothing uses it any more.
   Slot* Take(FreeSlots& free, int64_t num_elements, Stream& stream);

@@ -78,6 +78,7 @@ inline Outcome TrainOnRanks(const TinyJob& job, const std::vector<MicroBatch>& b
     const double after = rig.Evaluate(views, unmasked);
     const std::lock_guard<std::mutex> lock(mutex);
     EXPECT_EQ(before, after);
+    EXPECT_TRUE(rig.decoder.peaks_were_reached()) << "more is allocated than the plans need, on rank " << world.rank();
     const int last = job.place.mesh.pp - 1;
     EXPECT_EQ(loss != 0, rig.mesh.coord.of(Axis::kPp) == last && rig.mesh.coord.of(Axis::kTp) == 0) << "counted once";
     whole.loss += loss;

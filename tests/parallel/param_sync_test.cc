@@ -119,6 +119,7 @@ TEST_P(ParamSyncStages, RanksReadTheOwnersValuesAndOwnTheSums) {
     }
     rank.compute->Synchronize();
     rank.comm->Synchronize();
+    EXPECT_TRUE(rank.sync.all_slots_were_held()) << "more slots than the plan needs";
   });
 }
 
