@@ -10,9 +10,6 @@
 namespace weft {
 namespace {
 
-constexpr const char* kScheduleNames[] = {"gpipe", "1f1b", "interleaved", "zero_bubble"};
-constexpr const char* kReshardNames[] = {"per_use", "per_micro_batch", "per_step"};
-
 // Compute by multiplications: of a block those of its matrices and, per token, of attention with half the sequence on
 // average; of the head those of the vocabulary, in the forward and twice in the backward.
 GroupCosts CostsOf(const RunConfig& config, const ModelConfig& model) {
@@ -28,13 +25,13 @@ GroupCosts CostsOf(const RunConfig& config, const ModelConfig& model) {
 std::string Title(const RunConfig& config, int dp) {
   const ParallelSection& p = config.parallel;
   const int64_t micro_batches = *config.gradient_accumulation_steps;
-  std::string text = StrCat(kScheduleNames[static_cast<size_t>(p.schedule)], ": ", micro_batches, " micro-batch",
+  std::string text = StrCat(NameOf(p.schedule), ": ", micro_batches, " micro-batch",
                             micro_batches == 1 ? "" : "es", " a step over pp ", p.pp, ", dp ", dp, ", tp ", p.tp, "; ");
   const ZeroSection& zero = config.zero_optimization;
   if (zero.stage == 0) return text + "nothing is sharded\n\n";
   StrAppend(&text, "ZeRO ", zero.stage);
   if (dp == 1) return text + " has no effect with dp 1; --ranks N shows it with more\n\n";
-  if (zero.stage == 3) StrAppend(&text, ", reshard ", kReshardNames[static_cast<size_t>(zero.reshard)]);
+  if (zero.stage == 3) StrAppend(&text, ", reshard ", NameOf(zero.reshard));
   return text + StrCat(", prefetch ", zero.prefetch, "\n\n");
 }
 

@@ -3,7 +3,9 @@
 // be in flight on a rank, and in what it prefers.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
 #include "parallel/stage_layout.h"
@@ -17,6 +19,9 @@ enum class ScheduleType : uint8_t {
   kInterleaved,  // 1F1B over several virtual stages a rank: a smaller bubble (Narayanan et al., "Megatron-LM", 2021)
   kZeroBubble,   // weight gradients fill the gaps of 1F1B (Qi et al., "Zero Bubble Pipeline Parallelism", 2023)
 };
+// What configurations and reports call them, in this order.
+inline constexpr std::array<std::string_view, 4> kScheduleNames = {"gpipe", "1f1b", "interleaved", "zero_bubble"};
+inline std::string_view NameOf(ScheduleType type) { return kScheduleNames[static_cast<size_t>(type)]; }
 
 // F, B, I or W of all groups of a virtual stage for one micro-batch.
 struct StageTask {

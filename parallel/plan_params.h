@@ -2,6 +2,9 @@
 // ZeRO moves, when, and how much is whole at once can be read off a plan.
 #pragma once
 
+#include <array>
+#include <string_view>
+
 #include <cstdint>
 
 #include "parallel/stage_layout.h"
@@ -14,6 +17,8 @@ enum class Reshard : uint8_t {
   kPerMicroBatch,  // from a micro-batch's first use, its forward, to its last, its backward
   kPerStep,        // to the last use of the plan
 };
+inline constexpr std::array<std::string_view, 3> kReshardNames = {"per_use", "per_micro_batch", "per_step"};
+inline std::string_view NameOf(Reshard reshard) { return kReshardNames[static_cast<size_t>(reshard)]; }
 
 struct ShardPolicy {
   int zero_stage = 0;  // the effective one: 0 where there is one data-parallel rank

@@ -61,7 +61,7 @@ void DataSection::VisitFields(FieldVisitor& v) {
 void ParallelSection::VisitFields(FieldVisitor& v) {
   v.Field("pp", pp, "pipeline stages");
   v.Field("tp", tp, "ranks that share each matrix; data parallel is the number of ranks divided by pp * tp");
-  v.Choice("schedule", schedule, {"gpipe", "1f1b", "interleaved", "zero_bubble"},
+  v.Choice("schedule", schedule, {kScheduleNames.begin(), kScheduleNames.end()},
            "order of forwards and backwards in the pipeline; `weft inspect schedule` draws it");
   v.Field("interleave", interleave, "virtual stages a rank with schedule: interleaved");
   v.Field("blocks_per_stage", blocks_per_stage,
@@ -80,7 +80,7 @@ void OffloadSection::VisitFields(FieldVisitor& v) {
 
 void ZeroSection::VisitFields(FieldVisitor& v) {
   v.Field("stage", stage, "0: nothing is sharded; 1: optimizer states; 2: and gradients; 3: and weights");
-  v.Choice("reshard", reshard, {"per_use", "per_micro_batch", "per_step"},
+  v.Choice("reshard", reshard, {kReshardNames.begin(), kReshardNames.end()},
            "stage 3: when gathered weights are let go; later costs memory, earlier costs gathers");
   v.Field("prefetch", prefetch, "how many compute actions (a group's forward or backward) ahead of their use weights are gathered");
   v.Section("offload_optimizer", offload_optimizer, "optimizer states outside the GPU");

@@ -400,9 +400,8 @@ Status Trainer::Prune() {
 
 // ", 4 micro-batches of 2 by 1f1b, ZeRO 3, optimizer in host memory": what the mesh does not say.
 std::string Trainer::DescribeSharing() const {
-  static const char* const kSchedules[] = {"gpipe", "1f1b", "interleaved", "zero_bubble"};
   std::string text = StrCat(", ", *config_.gradient_accumulation_steps, " micro-batches of ", *config_.train_micro_batch_size_per_gpu);
-  if (mesh_.shape.pp > 1) StrAppend(&text, " by ", kSchedules[static_cast<size_t>(config_.parallel.schedule)]);
+  if (mesh_.shape.pp > 1) StrAppend(&text, " by ", NameOf(config_.parallel.schedule));
   const ZeroSection& zero = config_.zero_optimization;
   if (zero.stage > 0) StrAppend(&text, ", ZeRO ", zero.stage, mesh_.shape.dp == 1 ? " (one replica: nothing to share)" : "");
   if (zero.offload_optimizer.device == OffloadDevice::kCpu) StrAppend(&text, ", optimizer in host memory");

@@ -4,7 +4,6 @@
 
 #include <iostream>
 
-#include "tests/equivalence/checkpoint_tensors.h"
 #include "tests/equivalence/composition.h"
 #include "tests/equivalence/trajectory.h"
 #include "tests/equivalence/uneven_run.h"
@@ -24,12 +23,7 @@ class UnderMpirun : public testing::TestWithParam<Composition> {
     const JobResult job =
         RunWeft(run_.ArgumentsOf(composition, {"output=" + folder, "steps=" + std::to_string(steps), "checkpoint.keep=0"}), ranks);
     EXPECT_EQ(job.exit_code, 0) << job.err;
-    Trajectory trajectory;
-    trajectory.losses = MetricOf(folder, "loss");
-    trajectory.grad_norms = MetricOf(folder, "grad_norm");
-    trajectory.eval_losses = MetricOf(folder, "eval_loss");
-    trajectory.end = ReadCheckpointWeights(folder);
-    return trajectory;
+    return ReadTrajectory(folder);
   }
 
  private:

@@ -9,6 +9,8 @@
 
 #include "core/str_cat.h"
 #include "parallel/thread_communicator.h"
+#include "tests/equivalence/checkpoint_tensors.h"
+#include "tests/launch/job.h"
 
 namespace weft {
 namespace {
@@ -182,6 +184,15 @@ std::vector<std::string> Exceeded(const Difference& d, const Tolerances& toleran
   if (!(d.weight <= tolerances.weight)) exceeded.push_back("weight");
   if (!d.complaints.empty()) exceeded.push_back("pieces");
   return exceeded;
+}
+
+Trajectory ReadTrajectory(const std::string& run_folder) {
+  Trajectory trajectory;
+  trajectory.losses = MetricOf(run_folder, "loss");
+  trajectory.grad_norms = MetricOf(run_folder, "grad_norm");
+  trajectory.eval_losses = MetricOf(run_folder, "eval_loss");
+  trajectory.end = ReadCheckpointWeights(run_folder);
+  return trajectory;
 }
 
 }  // namespace weft

@@ -53,6 +53,9 @@ struct RunOptions {
 // Runs `config` on `num_ranks` thread ranks, with an evaluation every config.eval.every steps. A run that stops with an error fails the test and gives what it has.
 Trajectory RunOnThreads(const RunConfig& config, int num_ranks, const RunOptions& options = {});
 
+// Losses, norms, evaluations and last weights of a run of processes, from its folder.
+Trajectory ReadTrajectory(const std::string& run_folder);
+
 // How far a trajectory is from the reference, in the terms of the tolerances below.
 struct Difference {
   double loss = 0;       // largest relative difference of a step

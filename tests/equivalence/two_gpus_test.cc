@@ -13,7 +13,6 @@
 
 #include "core/cuda_device.h"
 #include "core/str_cat.h"
-#include "tests/equivalence/checkpoint_tensors.h"
 #include "tests/equivalence/composition.h"
 #include "tests/equivalence/reordered_corpus.h"
 #include "tests/equivalence/trajectory.h"
@@ -51,11 +50,7 @@ Trajectory Train(const UnevenRun& run, const Composition& composition, const Job
   const int ranks = composition.mesh.size();
   const JobResult result = RunWeft(run.ArgumentsOf(composition, keys), ranks == 1 ? 0 : ranks);
   EXPECT_EQ(result.exit_code, 0) << result.err;
-  Trajectory trajectory;
-  trajectory.losses = MetricOf(output, "loss");
-  trajectory.grad_norms = MetricOf(output, "grad_norm");
-  trajectory.eval_losses = MetricOf(output, "eval_loss");
-  trajectory.end = ReadCheckpointWeights(output);
+  Trajectory trajectory = ReadTrajectory(output);
   EXPECT_EQ(trajectory.losses.size(), static_cast<size_t>(job.steps));
   return trajectory;
 }
