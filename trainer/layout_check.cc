@@ -157,16 +157,12 @@ StatusOr<StageLayout> Shorten(const StageLayout& stages) {
   return MakeStageLayout(sum, stages.pp, stages.num_virtual_stages() / stages.pp, blocks, stages.tied);
 }
 
-StatusOr<TinyLayout> LayoutOf(const RunConfig& config, const ModelConfig& model, const MeshShape& mesh) {
-  WEFT_ASSIGN_OR_RETURN(const StageLayout whole, StageLayoutOf(config, model));
-  WEFT_ASSIGN_OR_RETURN(StageLayout stages, Shorten(whole));
-  ParamLayoutOptions params = LayoutOptionsOf(config);
-  params.compute_dtype = DType::kF32;
-  return TinyLayout{.stages = std::move(stages),
-                    .schedule = config.parallel.schedule,
-                    .policy = ShardPolicyOf(config, mesh.dp),
-                    .params = params,
-                    .recompute = config.recompute};
+// The run's, with few blocks and in f32.
+StatusOr<TrainingLayout> LayoutOf(const RunConfig& config, const ModelConfig& model, const MeshShape& mesh) {
+  WEFT_ASSIGN_OR_RETURN(TrainingLayout layout, TrainingLayoutOf(config, model, mesh.dp));
+  WEFT_ASSIGN_OR_RETURN(layout.stages, Shorten(layout.stages));
+  layout.params.compute_dtype = DType::kF32;
+  return layout;
 }
 
 }  // namespace
@@ -176,8 +172,8 @@ int CheckedMicroBatches(const RunConfig& config) {
 }
 
 StatusOr<LayoutAgreement> CheckLayout(const RunConfig& config, const ModelConfig& model, const ProcessMesh& mesh,
-                                      const TinyStreams& streams) {
-  WEFT_ASSIGN_OR_RETURN(const TinyLayout layout, LayoutOf(config, model, mesh.shape));
+                                      const TrainingStreams& streams) {
+  WEFT_ASSIGN_OR_RETURN(const TrainingLayout layout, LayoutOf(config, model, mesh.shape));
   const ModelConfig tiny = TinyModel(model, layout.stages.head_group() - 1, mesh.shape.tp);
   WEFT_ASSIGN_OR_RETURN(StageLayout one_stage, MakeStageLayout(tiny.num_hidden_layers, 1, 1, {}, tiny.tie_word_embeddings));
   const TinySamples samples = {.num_replicas = mesh.shape.dp, .num_micro_batches = CheckedMicroBatches(config),

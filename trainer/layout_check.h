@@ -27,6 +27,6 @@ int CheckedMicroBatches(const RunConfig& config);
 // Collective over mesh.world. Every rank returns the same: an error (exit code 1) names the first tensor that differs, by
 // how much, and the ranks on which it does.
 StatusOr<LayoutAgreement> CheckLayout(const RunConfig& config, const ModelConfig& model, const ProcessMesh& mesh,
-                                      const TinyStreams& streams);
+                                      const TrainingStreams& streams);
 
 }  // namespace weft

@@ -3,6 +3,7 @@
 
 #include "model/config.h"
 #include "parallel/schedule.h"
+#include "trainer/rank_training.h"
 #include "trainer/run_config.h"
 
 namespace weft {
@@ -12,5 +13,8 @@ StatusOr<StageLayout> StageLayoutOf(const RunConfig& config, const ModelConfig& 
 
 // With one data-parallel rank there is nothing to share out, whatever the ZeRO stage.
 ShardPolicy ShardPolicyOf(const RunConfig& config, int data_parallel_ranks);
+
+// All of it: what a run's ranks share, and how.
+StatusOr<TrainingLayout> TrainingLayoutOf(const RunConfig& config, const ModelConfig& model, int data_parallel_ranks);
 
 }  // namespace weft

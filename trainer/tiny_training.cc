@@ -4,7 +4,6 @@
 #include <algorithm>
 
 #include "core/rng.h"
-#include "parallel/plan_peaks.h"
 
 namespace weft {
 namespace {
@@ -62,51 +61,30 @@ std::vector<MicroBatch> TinySamples::Of(int first, int count, int64_t step) cons
   return micro_batches;
 }
 
-TinyTraining::TinyTraining(const ModelConfig& model, const TinyLayout& layout, const TinySamples& samples,
-                           const ProcessMesh& mesh, const TinyStreams& streams)
+TinyTraining::TinyTraining(const ModelConfig& model, const TrainingLayout& layout, const TinySamples& samples,
+                           const ProcessMesh& mesh, const TrainingStreams& streams)
     : samples_(samples),
       mesh_(mesh),
       streams_(streams),
       replicas_here_(samples.num_replicas / mesh.shape.dp),
-      stages_(layout.stages),
-      batch_(streams.compute.device()) {
-  const int stage = mesh.coord.of(Axis::kPp);
-  plan_ = MakeTrainingPlans(stages_, layout.schedule, samples.num_micro_batches, layout.policy)[static_cast<size_t>(stage)];
-  DecoderParams params = MakeDecoderParams(model);
-  AssignStages(&params, stages_);
-  params_ = std::make_unique<ParamStore>(params.specs, mesh.shape, mesh.coord, streams.compute.device(), layout.params);
-  sync_ = std::make_unique<ParamSync>(params_.get(), mesh, stages_, std::vector<Plan>{plan_}, &streams.compute, &streams.comm);
-  decoder_ = std::make_unique<Decoder>(
-      model, params, params_.get(), &streams.compute,
-      Decoder::Options{.tokens_per_micro_batch = samples.tokens_per_micro_batch(replicas_here_),
-                       .max_positions = samples.sequence_length(),
-                       .recompute = layout.recompute,
-                       .stages = stages_,
-                       .stage = stage,
-                       .peaks = MeasurePeaks(plan_, stages_),
-                       .tensor_parallel = mesh.tp.get()});
-  optimizer_ = std::make_unique<Optimizer>(params_.get(), kOptimizer, kMaxGradNorm, streams.offload);
-  params_->Initialize(streams.compute, kSeed);
-  sync_->MarkUpdated();
-}
-
-TinyTraining::~TinyTraining() {  // another rank may still be receiving from this one's memory
-  streams_.compute.Synchronize();
-  streams_.comm.Synchronize();
-  streams_.transfer.Synchronize();
+      training_(model, layout,
+                {.tokens_per_micro_batch = samples.tokens_per_micro_batch(replicas_here_),
+                 .max_positions = samples.sequence_length(),
+                 .num_micro_batches = samples.num_micro_batches},
+                mesh, streams, kOptimizer, kMaxGradNorm) {
+  training_.params().Initialize(streams.compute, kSeed);
+  training_.WeightsChanged();
 }
 
 void TinyTraining::Step(int64_t step) {
   std::vector<MicroBatch> mine = samples_.Of(mesh_.coord.of(Axis::kDp) * replicas_here_, replicas_here_, step);
-  const auto tokens = static_cast<double>(std::max<int64_t>(CountTokens(mine), 1));
-  params_->ZeroGrads(streams_.compute);
-  decoder_->BeginTraining(batch_.Upload(streams_.compute, std::move(mine)), static_cast<float>(1.0 / tokens));
-  RunPlan(plan_, stages_, *decoder_, *sync_, mesh_, {.compute = streams_.compute, .transfer = streams_.transfer});
-  optimizer_->Step(streams_.compute, *mesh_.all, kLr, step);
-  sync_->MarkUpdated();
-  mesh_.all->AllReduce(streams_.compute, decoder_->loss_sum());
-  loss_ = Read(decoder_->loss_sum())[0] / tokens;
-  grad_norm_ = Read(optimizer_->grad_norm())[0];
+  int64_t tokens = training_.CountedTokens(mine);
+  const std::unique_ptr<Stream> host = Stream::Create(Device::Cpu());
+  mesh_.world->AllReduce(*host, TensorView(&tokens, {1}, DType::kI64, Device::Cpu()));
+  tokens = std::max<int64_t>(tokens, 1);
+  training_.Step(std::move(mine), tokens, kLr, step);
+  loss_ = training_.ReadLossSum() / static_cast<double>(tokens);
+  grad_norm_ = training_.ReadGradNorm();
 }
 
 std::vector<float> TinyTraining::Read(ConstTensorView tensor) const {
@@ -114,17 +92,6 @@ std::vector<float> TinyTraining::Read(ConstTensorView tensor) const {
   streams_.compute.Copy(TensorView(values.data(), tensor.shape(), DType::kF32, Device::Cpu()), tensor);
   streams_.compute.Synchronize();
   return values;
-}
-
-// As the control reduction of a real step: ranks of one replica have the same micro-batches; the first of them counts.
-int64_t TinyTraining::CountTokens(const std::vector<MicroBatch>& mine) const {
-  int64_t count = 0;
-  if (mesh_.coord.of(Axis::kPp) == 0 && mesh_.coord.of(Axis::kTp) == 0) {
-    for (const MicroBatch& micro_batch : mine) count += micro_batch.num_unmasked;
-  }
-  const std::unique_ptr<Stream> host = Stream::Create(Device::Cpu());
-  mesh_.world->AllReduce(*host, TensorView(&count, {1}, DType::kI64, Device::Cpu()));
-  return count;
 }
 
 }  // namespace weft

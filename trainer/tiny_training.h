@@ -1,29 +1,16 @@
-// TinyTraining: a tiny model, trained step by step by the ranks of a mesh under a layout, from the same parts as a run:
-// plans, parameter store and synchronisation, decoder, optimizer. Model and data are functions of the layout alone, so two
-// layouts that train on the same samples must compute the same.
+// TinyTraining: a tiny model, trained step by step by the ranks of a mesh under a layout, by the same code as a run's. Model
+// and data are functions of the layout alone, so two layouts that train on the same samples must compute the same.
 #pragma once
 
-#include <memory>
 #include <vector>
 
 #include "data/batch.h"
-#include "model/decoder.h"
-#include "optim/optimizer.h"
-#include "parallel/process_mesh.h"
-#include "trainer/device_batch.h"
+#include "trainer/rank_training.h"
 
 namespace weft {
 
 // A model of the same family, as narrow as `tp` ranks can share.
 ModelConfig TinyModel(const ModelConfig& model, int64_t num_blocks, int tp);
-
-struct TinyLayout {
-  StageLayout stages;
-  ScheduleType schedule = ScheduleType::k1F1B;
-  ShardPolicy policy;
-  ParamLayoutOptions params;
-  Recompute recompute = Recompute::kNone;
-};
 
 // What a step trains on: `num_micro_batches` on each of `num_replicas` replicas, whose sequences have an uneven loss mask.
 // Tokens of a sequence are a multiple of what `tp` ranks can share.
@@ -42,44 +29,27 @@ struct TinySamples {
   static constexpr int kSequences = 2;  // of a replica's micro-batch
 };
 
-// The streams of a rank; on the CPU they may be one and the same. `offload` is for an offloaded optimizer's own.
-struct TinyStreams {
-  Stream& compute;
-  Stream& comm;
-  Stream& transfer;
-  StreamOptions offload;
-};
-
 class TinyTraining {
  public:
   // This rank's part of it. The ranks of `mesh` share the replicas of `samples` evenly. References outlive it.
-  TinyTraining(const ModelConfig& model, const TinyLayout& layout, const TinySamples& samples, const ProcessMesh& mesh,
-               const TinyStreams& streams);
-  ~TinyTraining();
+  TinyTraining(const ModelConfig& model, const TrainingLayout& layout, const TinySamples& samples, const ProcessMesh& mesh,
+               const TrainingStreams& streams);
 
   // Trains step `step` (from 1). Gradients stay in params() until the next one.
   void Step(int64_t step);
 
   double loss() const { return loss_; }            // of the last step: mean over unmasked tokens, on every rank
   double grad_norm() const { return grad_norm_; }  // before clipping
-  const ParamStore& params() const { return *params_; }
+  const ParamStore& params() const { return training_.params(); }
   // `tensor` f32 on params().device() or the host, as it is after all work so far.
   std::vector<float> Read(ConstTensorView tensor) const;
 
  private:
-  int64_t CountTokens(const std::vector<MicroBatch>& mine) const;
-
   const TinySamples samples_;
   const ProcessMesh& mesh_;
-  const TinyStreams streams_;
+  const TrainingStreams streams_;
   const int replicas_here_;  // side by side in this rank's micro-batches
-  const StageLayout stages_;
-  Plan plan_;
-  std::unique_ptr<ParamStore> params_;
-  std::unique_ptr<ParamSync> sync_;
-  std::unique_ptr<Decoder> decoder_;
-  std::unique_ptr<Optimizer> optimizer_;
-  DeviceBatch batch_;
+  RankTraining training_;
   double loss_ = 0;
   double grad_norm_ = 0;
 };

@@ -12,9 +12,9 @@
 #include "core/cuda_device.h"
 #include "core/file.h"
 #include "core/log.h"
-#include "parallel/plan_peaks.h"
 #include "parallel/rank_record.h"
 #include "trainer/layout_check.h"
+#include "parallel/plan_peaks.h"
 #include "trainer/loss_plot.h"
 #include "trainer/model_setup.h"
 #include "trainer/resume.h"
@@ -64,7 +64,7 @@ StatusOr<std::unique_ptr<Trainer>> Trainer::Create(const RunConfig& config, cons
   if (status.ok()) status = AgreeOnStatus(place.world, trainer->StartWeights());
   if (status.ok()) status = trainer->CheckSameStart();
   if (!status.ok()) return status;
-  trainer->sync_->MarkUpdated();
+  trainer->training_->WeightsChanged();
   return trainer;
 }
 
@@ -89,50 +89,39 @@ Status Trainer::Build() {
   const auto seed = static_cast<uint64_t>(config_.seed);
   WEFT_ASSIGN_OR_RETURN(loader_, Loader::Training(store_, config_.data.sequence_length, seed));
   WEFT_ASSIGN_OR_RETURN(validation_, Loader::Validation(store_, config_.data.sequence_length));
-  WEFT_RETURN_IF_ERROR(BuildPlans());
-  return BuildModel();
+  return BuildTraining();
 }
 
-// What each rank does in a step, and whether the model can be cut so.
-Status Trainer::BuildPlans() {
-  WEFT_RETURN_IF_ERROR(CheckTensorParallel(model_config_, mesh_.shape.tp, tokens_per_micro_batch()));
-  WEFT_ASSIGN_OR_RETURN(stages_, StageLayoutOf(config_, model_config_));
-  const int micro_batches = static_cast<int>(*config_.gradient_accumulation_steps);
-  const ShardPolicy policy = ShardPolicyOf(config_, mesh_.shape.dp);
-  std::vector<Plan> training = MakeTrainingPlans(stages_, config_.parallel.schedule, micro_batches, policy);
-  const int64_t per_micro_batch = *config_.train_micro_batch_size_per_gpu * mesh_.shape.dp;
-  evaluation_micro_batches_ = std::clamp<int64_t>((validation_->num_sequences() + per_micro_batch - 1) / per_micro_batch, 1, micro_batches);
-  std::vector<Plan> evaluation = MakeEvaluationPlans(stages_, static_cast<int>(evaluation_micro_batches_), policy);
-  const auto stage = static_cast<size_t>(mesh_.coord.of(Axis::kPp));
-  plan_ = std::move(training[stage]);
-  evaluation_plan_ = std::move(evaluation[stage]);
-  CurrentRecord().SetPlace(mesh_.coord, stages_.head_group());
+// What each rank does in a step, whether the model can be cut so, and whether its part fits this rank's memory.
+Status Trainer::BuildTraining() {
+  const TrainingExtents extents = {
+      .tokens_per_micro_batch = *config_.train_micro_batch_size_per_gpu * config_.data.sequence_length,
+      .max_positions = config_.data.sequence_length,
+      .num_micro_batches = static_cast<int>(*config_.gradient_accumulation_steps),
+      .num_evaluation_micro_batches = static_cast<int>(EvaluationMicroBatches())};
+  WEFT_RETURN_IF_ERROR(CheckTensorParallel(model_config_, mesh_.shape.tp, extents.tokens_per_micro_batch));
+  WEFT_ASSIGN_OR_RETURN(const TrainingLayout layout, TrainingLayoutOf(config_, model_config_, mesh_.shape.dp));
+  WEFT_RETURN_IF_ERROR(CheckFits(layout, MakeRankPlans(layout, extents, mesh_.coord.of(Axis::kPp))));
+  CurrentRecord().SetPlace(mesh_.coord, layout.stages.head_group());
+  training_ = std::make_unique<RankTraining>(model_config_, layout, extents, mesh_, streams(), config_.optimizer.params,
+                                             config_.gradient_clipping);
   return absl::OkStatus();
 }
 
-Status Trainer::BuildModel() {
+Status Trainer::CheckFits(const TrainingLayout& layout, const RankPlans& plans) const {
   DecoderParams params = MakeDecoderParams(model_config_);
-  AssignStages(&params, stages_);
-  const Peaks peaks = Max(MeasurePeaks(plan_, stages_), MeasurePeaks(evaluation_plan_, stages_));
-  const ParamStore::Options options = LayoutOptionsOf(config_);
-  const std::vector<Plan> plans = {plan_, evaluation_plan_};
-  const RankMemory memory = MemoryOf(ParamLayout(params.specs, mesh_.shape, mesh_.coord, options), stages_, plans);
-  WEFT_RETURN_IF_ERROR(CheckFitsMemory(config_, model_config_, memory, peaks.block_stashes, place_.device));
-  params_ = std::make_unique<ParamStore>(params.specs, mesh_.shape, mesh_.coord, place_.device, options);
-  sync_ = std::make_unique<ParamSync>(params_.get(), mesh_, stages_, plans, stream_.get(), comm_stream_.get());
-  decoder_ = std::make_unique<Decoder>(
-      model_config_, params, params_.get(), stream_.get(),
-      Decoder::Options{.tokens_per_micro_batch = tokens_per_micro_batch(),
-                       .max_positions = config_.data.sequence_length,
-                       .recompute = config_.recompute,
-                       .stages = stages_,
-                       .stage = mesh_.coord.of(Axis::kPp),
-                       .peaks = peaks,
-                       .tensor_parallel = mesh_.tp.get()});
-  optimizer_ = std::make_unique<Optimizer>(params_.get(), config_.optimizer.params, config_.gradient_clipping,
-                                           OptionsOfStream(place_, pool_.get(), 3));
-  device_batch_ = std::make_unique<DeviceBatch>(place_.device);
-  return absl::OkStatus();
+  AssignStages(&params, layout.stages);
+  const RankMemory memory = MemoryOf(ParamLayout(params.specs, mesh_.shape, mesh_.coord, layout.params), layout.stages,
+                                     {plans.training, plans.evaluation});
+  const Peaks peaks = Max(MeasurePeaks(plans.training, layout.stages), MeasurePeaks(plans.evaluation, layout.stages));
+  return CheckFitsMemory(config_, model_config_, memory, peaks.block_stashes, place_.device);
+}
+
+// A replica takes so many through one evaluation plan: those of a step, or fewer where the split is small.
+int64_t Trainer::EvaluationMicroBatches() const {
+  const int64_t per_micro_batch = *config_.train_micro_batch_size_per_gpu * mesh_.shape.dp;
+  return std::clamp<int64_t>((validation_->num_sequences() + per_micro_batch - 1) / per_micro_batch, 1,
+                             *config_.gradient_accumulation_steps);
 }
 
 // Where the weights come from: a checkpoint, a Hugging Face folder, or the seed.
@@ -145,9 +134,9 @@ Status Trainer::StartWeights() {
   }
   if (!config_.model.path.empty()) {
     LogInfo("loading ", config_.model.path);
-    return LoadWeights(*stream_, *params_, config_.model.path);
+    return LoadWeights(*stream_, training_->params(), config_.model.path);
   }
-  params_->Initialize(*stream_, static_cast<uint64_t>(config_.seed));
+  training_->params().Initialize(*stream_, static_cast<uint64_t>(config_.seed));
   return absl::OkStatus();
 }
 
@@ -163,7 +152,7 @@ Status Trainer::Resume(const std::string& checkpoint) {
     return UserError(checkpoint, " is at step ", info.step, ", beyond steps: ", config_.steps,
                      "; raise steps, or set checkpoint.resume: never to begin again");
   }
-  const Status loaded = LoadTrainState(*stream_, *params_, checkpoint);
+  const Status loaded = LoadTrainState(*stream_, training_->params(), checkpoint);
   if (!loaded.ok()) {
     return absl::Status(loaded.code(), StrCat(loaded.message(), "; an earlier checkpoint beside it may be whole: "
                                               "checkpoint.resume: PATH goes on from that"));
@@ -175,6 +164,10 @@ Status Trainer::Resume(const std::string& checkpoint) {
 }
 
 // One rank alone is what others are compared with.
+TrainingStreams Trainer::streams() const {
+  return {*stream_, *comm_stream_, *transfer_stream_, OptionsOfStream(place_, pool_.get(), 3)};
+}
+
 Status Trainer::VerifyLayout() {
   if (place_.world.size() == 1 || config_.verify_parallel == VerifyParallel::kNever || steps_done_ == config_.steps) {
     return absl::OkStatus();
@@ -184,7 +177,7 @@ Status Trainer::VerifyLayout() {
   if (place_.world.AllGatherBytes(is_known ? "known" : "")[0] == "known") return absl::OkStatus();
   const Clock::time_point started = Clock::now();
   const StatusOr<LayoutAgreement> agreement =
-      CheckLayout(config_, model_config_, mesh_, {*stream_, *comm_stream_, *transfer_stream_, OptionsOfStream(place_, pool_.get(), 3)});
+      CheckLayout(config_, model_config_, mesh_, streams());
   CurrentRecord().Enter(Phase::kStarting);
   WEFT_RETURN_IF_ERROR(agreement.status());
   LogInfo("verified on a tiny model: mesh ", mesh_.shape.ToString(), " computes what one rank does (differences: loss ", agreement->loss,
@@ -297,25 +290,20 @@ StatusOr<StepMetrics> Trainer::Step() {
   StatusOr<std::vector<MicroBatch>> micro_batches =
       LoadMicroBatches(*loader_, steps_done_ * *config_.train_batch_size, *config_.gradient_accumulation_steps);
   WEFT_ASSIGN_OR_RETURN(const int64_t tokens, AgreeOnTokens(micro_batches));
-  if (tokens == 0) return DataError(config_.data.path, ": no token of the global batch of step ", step, " carries loss: its "
-                                   "samples are prompts alone (long ones that were split?); prepare the data with a longer "
-                                   "--sequence-length or --too-long cut, or raise train_batch_size");
-
+  if (tokens == 0) {
+    return DataError(config_.data.path, ": no token of the global batch of step ", step, " carries loss: its samples are "
+                     "prompts alone (long ones that were split?); prepare the data with a longer --sequence-length or "
+                     "--too-long cut, or raise train_batch_size");
+  }
   const double lr = LearningRate(config_.scheduler, config_.optimizer.params.lr, step);
-  params_->ZeroGrads(*stream_);
-  decoder_->BeginTraining(device_batch_->Upload(*stream_, std::move(*micro_batches)), 1.0f / static_cast<float>(tokens));
-  RunPlanOn(plan_);
-  record.Enter(Phase::kUpdating);
-  optimizer_->Step(*stream_, *mesh_.all, lr, step);
-  sync_->MarkUpdated();
-  mesh_.all->AllReduce(*stream_, decoder_->loss_sum());
+  training_->Step(std::move(*micro_batches), tokens, lr, step);
   steps_done_ = step;
 
   record.Enter(Phase::kReadingBack);
   StepMetrics metrics;
   metrics.step = step;
-  metrics.loss = ReadScalar(decoder_->loss_sum()) / static_cast<double>(tokens);
-  metrics.grad_norm = ReadScalar(optimizer_->grad_norm());
+  metrics.loss = training_->ReadLossSum() / static_cast<double>(tokens);
+  metrics.grad_norm = training_->ReadGradNorm();
   metrics.lr = lr;
   metrics.tokens = *config_.train_batch_size * config_.data.sequence_length;
   const double seconds = SecondsSince(started);
@@ -324,10 +312,6 @@ StatusOr<StepMetrics> Trainer::Step() {
   metrics.tokens_per_s = static_cast<double>(metrics.tokens) / seconds;
   metrics.memory_bytes = PeakMemoryBytes();
   return metrics;
-}
-
-void Trainer::RunPlanOn(const Plan& plan) {
-  RunPlan(plan, stages_, *decoder_, *sync_, mesh_, {.compute = *stream_, .transfer = *transfer_stream_});
 }
 
 // `count` micro-batches of this replica out of the run of samples that begins at `first` and that the replicas share.
@@ -342,12 +326,9 @@ StatusOr<std::vector<MicroBatch>> Trainer::LoadMicroBatches(const Loader& loader
   return micro_batches;
 }
 
-// Ranks of one replica load the same micro-batches; the first of them counts.
 StatusOr<int64_t> Trainer::AgreeOnTokens(const StatusOr<std::vector<MicroBatch>>& mine) {
-  int64_t counts[3] = {0, mine.ok() ? 0 : 1, stop_request_.Asked() ? 1 : 0};  // unmasked tokens; ranks: failed, asked to stop
-  if (mine.ok() && mesh_.coord.of(Axis::kPp) == 0 && mesh_.coord.of(Axis::kTp) == 0) {
-    for (const MicroBatch& micro_batch : *mine) counts[0] += micro_batch.num_unmasked;
-  }
+  // Tokens in the loss; ranks that failed; ranks that were asked to stop.
+  int64_t counts[3] = {mine.ok() ? training_->CountedTokens(*mine) : 0, mine.ok() ? 0 : 1, stop_request_.Asked() ? 1 : 0};
   place_.world.AllReduce(*host_stream_, TensorView(counts, {3}, DType::kI64, Device::Cpu()));
   if (counts[1] > 0) return AgreeOnStatus(place_.world, mine.status());
   stopping_ = stopping_ || counts[2] > 0;
@@ -357,18 +338,16 @@ StatusOr<int64_t> Trainer::AgreeOnTokens(const StatusOr<std::vector<MicroBatch>>
 StatusOr<std::optional<double>> Trainer::Evaluate() {
   const int64_t sequences = validation_->num_sequences();
   if (sequences == 0) return std::optional<double>();
-  const int64_t per_chunk = *config_.train_micro_batch_size_per_gpu * mesh_.shape.dp * evaluation_micro_batches_;
+  const int64_t count = EvaluationMicroBatches(), per_chunk = *config_.train_micro_batch_size_per_gpu * mesh_.shape.dp * count;
   const int64_t limit = config_.eval.batches > 0 ? config_.eval.batches * *config_.train_batch_size : sequences;
   double loss = 0;
   int64_t tokens = 0;
   for (int64_t first = 0; first < std::min(sequences, limit); first += per_chunk) {
     CurrentRecord().Enter(Phase::kEvaluating);
-    StatusOr<std::vector<MicroBatch>> micro_batches = LoadMicroBatches(*validation_, first, evaluation_micro_batches_);
+    StatusOr<std::vector<MicroBatch>> micro_batches = LoadMicroBatches(*validation_, first, count);
     WEFT_ASSIGN_OR_RETURN(const int64_t unmasked, AgreeOnTokens(micro_batches));
-    decoder_->BeginEvaluation(device_batch_->Upload(*stream_, std::move(*micro_batches)));
-    RunPlanOn(evaluation_plan_);
-    mesh_.all->AllReduce(*stream_, decoder_->loss_sum());
-    loss += ReadScalar(decoder_->loss_sum());
+    training_->Evaluate(std::move(*micro_batches));
+    loss += training_->ReadLossSum();
     tokens += unmasked;
   }
   return std::optional<double>(loss / static_cast<double>(std::max<int64_t>(tokens, 1)));
@@ -384,7 +363,7 @@ Status Trainer::Save() {
                                .tokenizer_config_json = store_->tokenizer_config_json(),
                                .data_digest = store_->digest(),
                                .mesh = mesh_.shape.ToString()};
-  WEFT_RETURN_IF_ERROR(SaveTrainState(*stream_, *params_, config_.output, info, place_.world));
+  WEFT_RETURN_IF_ERROR(SaveTrainState(*stream_, training_->params(), config_.output, info, place_.world));
   last_saved_step_ = steps_done_;
   LogInfo("saved ", config_.output, "/checkpoints/step-", steps_done_);
   return AgreeOnStatus(place_.world, is_writer() ? Prune() : absl::OkStatus());
@@ -411,13 +390,6 @@ std::string Trainer::DescribeSharing() const {
 std::string Trainer::DescribeDevice() const {
   if (place_.device.is_cuda()) return cuda::DeviceName(place_.device.index);
   return StrCat(place_.num_threads, place_.num_threads == 1 ? " CPU thread a rank" : " CPU threads a rank");
-}
-
-double Trainer::ReadScalar(ConstTensorView scalar) {
-  float value = 0;
-  stream_->Copy(TensorView(&value, {1}, DType::kF32, Device::Cpu()), scalar);
-  stream_->Synchronize();
-  return value;
 }
 
 double Trainer::PeakMemoryBytes() const {

@@ -7,12 +7,9 @@
 
 #include "checkpoint/checkpoint.h"
 #include "data/loader.h"
-#include "model/decoder.h"
-#include "optim/optimizer.h"
-#include "parallel/pipeline.h"
 #include "parallel/process_mesh.h"
-#include "trainer/device_batch.h"
 #include "trainer/metrics.h"
+#include "trainer/rank_training.h"
 #include "trainer/run_config.h"
 #include "trainer/run_lock.h"
 #include "trainer/stop_request.h"
@@ -44,13 +41,13 @@ class Trainer {
   StatusOr<std::optional<double>> Evaluate();
 
   int64_t steps_done() const { return steps_done_; }
-  ParamStore& params() { return *params_; }
+  ParamStore& params() { return training_->params(); }
 
  private:
   Trainer(const RunConfig& config, const TrainerPlace& place);
   Status Build();
-  Status BuildPlans();
-  Status BuildModel();
+  Status BuildTraining();
+  Status CheckFits(const TrainingLayout& layout, const RankPlans& plans) const;
   Status StartWeights();
   Status CheckSameStart();
   Status Resume(const std::string& checkpoint);
@@ -66,12 +63,11 @@ class Trainer {
   // The step's control reduction: unmasked tokens of all replicas' micro-batches. An error of any rank becomes
   // everybody's, and so does a request to stop.
   StatusOr<int64_t> AgreeOnTokens(const StatusOr<std::vector<MicroBatch>>& mine);
-  void RunPlanOn(const Plan& plan);
   std::string DescribeDevice() const;
   std::string DescribeSharing() const;
-  double ReadScalar(ConstTensorView scalar);
+  int64_t EvaluationMicroBatches() const;
+  TrainingStreams streams() const;
   double PeakMemoryBytes() const;
-  int64_t tokens_per_micro_batch() const { return *config_.train_micro_batch_size_per_gpu * config_.data.sequence_length; }
   bool is_writer() const { return place_.world.rank() == 0; }
 
   const RunConfig config_;
@@ -87,15 +83,7 @@ class Trainer {
   std::unique_ptr<Loader> loader_;
   std::unique_ptr<Loader> validation_;
   ModelConfig model_config_;
-  StageLayout stages_;
-  Plan plan_;             // of a training step, on this pipeline rank
-  int64_t evaluation_micro_batches_ = 1;  // a replica takes through one evaluation plan
-  Plan evaluation_plan_;
-  std::unique_ptr<ParamStore> params_;
-  std::unique_ptr<ParamSync> sync_;
-  std::unique_ptr<Decoder> decoder_;
-  std::unique_ptr<Optimizer> optimizer_;
-  std::unique_ptr<DeviceBatch> device_batch_;
+  std::unique_ptr<RankTraining> training_;
   int64_t steps_done_ = 0;
   int64_t last_saved_step_ = -1;
   RunLock lock_;  // of the writer
