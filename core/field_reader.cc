@@ -186,8 +186,11 @@ void FieldReader::ReportUnknown(const UnknownKey& unknown) {
     for (const std::string& key : all_fields_) {  // the right name in the wrong section
       if (nearest.empty() && absl::EndsWith(key, StrCat(".", unknown.name))) nearest = key;
     }
-    StrAppend(&message, nearest.empty() ? StrCat("; known here: ", absl::StrJoin(unknown.fields, ", "))
-                                        : StrCat("; did you mean '", nearest, "'?"));
+    if (!nearest.empty()) {
+      StrAppend(&message, "; did you mean '", nearest, "'?");
+    } else if (listed_.insert(unknown.prefix).second) {  // once is enough
+      StrAppend(&message, "; known here: ", absl::StrJoin(unknown.fields, ", "));
+    }
   }
   tree_.Fail(unknown.place, message);
 }

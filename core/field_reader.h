@@ -94,6 +94,7 @@ class FieldReader : public FieldVisitor {
   ConfigTree tree_;
   std::vector<Level> levels_;
   std::vector<UnknownKey> unknown_;
+  std::set<std::string> listed_;         // prefixes of the sections whose fields an error has listed
   std::vector<std::string> all_fields_;  // dotted, of the whole struct
   ConfigReport report_;
 };

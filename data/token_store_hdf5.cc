@@ -127,6 +127,7 @@ StatusOr<std::shared_ptr<const TokenStore>> TokenStore::Open(const std::string& 
   auto state = std::make_unique<State>();
   state->path = path;
   const Status status = state->Load(verify_all);
+  if (absl::IsNotFound(status)) return UserError(path, ": there is no such file; `weft data prepare` writes token stores");
   if (!status.ok()) return WithContext(status, path);
   return std::shared_ptr<const TokenStore>(new TokenStore(std::move(state)));
 }

@@ -271,6 +271,11 @@ TEST(ConfigReader, ReportsAllMistakesInOrder) {
             "a.yaml:5: size: given twice; it is in line 4 already");
 }
 
+TEST(ConfigReader, ListsTheKeysOfASectionOnce) {
+  EXPECT_EQ(ReadText("inner:\n  zzzzzz: 1\n  yyyyyy: 2\n").error,
+            "a.yaml:2: inner.zzzzzz: unknown key; known here: count, rate\na.yaml:3: inner.yyyyyy: unknown key");
+}
+
 TEST(ConfigReader, FilesThatCannotBeRead) {
   EXPECT_THAT(ReadSources({.path = "no/such.yaml", .deepspeed_path = "", .overrides = {}}).error,
               HasSubstr("cannot open no/such.yaml"));

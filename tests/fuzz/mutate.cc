@@ -1,12 +1,18 @@
-// Damage by position and length drawn from a counter-based generator: a run is the same for the same seeds.
+// Damage by position and length drawn from a counter-based generator: the same seeds give the same inputs.
 #include "tests/fuzz/mutate.h"
+
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <cstdlib>
 #include <fstream>
 #include <iostream>
+#include <vector>
 
+#include "core/check.h"
+#include "core/file.h"
 #include "core/rng.h"
 
 namespace weft {
@@ -14,11 +20,11 @@ namespace {
 
 class Mutator {
  public:
-  explicit Mutator(const std::vector<std::string>& seeds) : seeds_(seeds) {}
+  Mutator(const std::vector<std::string>& seeds, uint64_t random_seed) : seeds_(seeds), rng_(random_seed, 0) {}
 
   std::string Next() {
     std::string input = seeds_[Draw(seeds_.size())];
-    for (uint64_t i = Draw(6) + 1; i > 0; --i) Damage(&input);
+    for (uint64_t i = Draw(Draw(6) + 1) + 1; i > 0; --i) Damage(&input);  // most often one or two
     return input;
   }
 
@@ -51,22 +57,37 @@ class Mutator {
   }
 
   const std::vector<std::string>& seeds_;
-  Rng rng_{1, 0};
+  const Rng rng_;
   uint64_t draw_ = 0;
 };
 
 }  // namespace
 
-void FuzzFor(double seconds, const std::vector<std::string>& seeds, const std::function<void(const std::string&)>& body) {
+int FuzzMain(int argc, char** argv, const std::function<bool(const std::string&)>& body) {
+  if (argc < 4) {
+    std::cerr << "usage: " << argv[0] << " SECONDS RANDOM_SEED SEED_FILE...\n";
+    return 2;
+  }
+  std::vector<std::string> seeds;
+  for (int i = 3; i < argc; ++i) {
+    const StatusOr<std::string> seed = ReadFile(argv[i]);
+    WEFT_CHECK_OK(seed);
+    seeds.push_back(*seed);
+  }
+  const double seconds = std::atof(argv[1]);
   const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
-  Mutator mutator(seeds);
-  int64_t count = 0;
+  Mutator mutator(seeds, std::strtoull(argv[2], nullptr, 10));
+  int64_t count = 0, num_good = 0;
   for (; std::chrono::steady_clock::now() < end; ++count) {
     const std::string input = mutator.Next();
-    std::ofstream("last_input", std::ios::binary) << input;
-    body(input);
+    std::ofstream(kLastInput, std::ios::binary) << input;
+    constexpr unsigned kMostSeconds = 30;
+    ::alarm(kMostSeconds);
+    num_good += body(input) ? 1 : 0;
+    ::alarm(0);
   }
-  std::cout << count << " inputs in " << seconds << " s\n";
+  std::cout << argv[0] << ": " << count << " inputs in " << seconds << " s, " << num_good << " of them taken for good\n";
+  return 0;
 }
 
 }  // namespace weft

@@ -1,10 +1,5 @@
 // Fuzzes the reading of tokenizer.json and tokenizer.model, and encoding and decoding with whatever could be read.
-// usage: weft_tokenizer_fuzz SECONDS SEED_FILE...
-#include <cstdlib>
-#include <iostream>
-
 #include "core/check.h"
-#include "core/file.h"
 #include "core/utf8.h"
 #include "data/sentencepiece_file.h"
 #include "data/tokenizer.h"
@@ -25,33 +20,20 @@ void Use(const Tokenizer& tokenizer) {
   }
 }
 
-void FuzzOne(const std::string& input) {
+bool FuzzOne(const std::string& input) {
   std::string json = input;
   if (!input.starts_with('{')) {
     StatusOr<TokenizerTexts> texts = ReadSentencePieceFile(input, "", "input");
-    if (!texts.ok()) return;
+    if (!texts.ok()) return false;
     json = texts->json;
   }
   const auto tokenizer = Tokenizer::Parse(json, "", "input");
-  if (tokenizer.ok()) Use(**tokenizer);
-}
-
-int Main(int argc, char** argv) {
-  std::vector<std::string> seeds;
-  for (int i = 2; i < argc; ++i) {
-    const StatusOr<std::string> seed = ReadFile(argv[i]);
-    WEFT_CHECK_OK(seed);
-    seeds.push_back(*seed);
-  }
-  if (seeds.empty()) {
-    std::cerr << "usage: weft_tokenizer_fuzz SECONDS SEED_FILE...\n";
-    return 2;
-  }
-  FuzzFor(std::atof(argv[1]), seeds, FuzzOne);
-  return 0;
+  if (!tokenizer.ok()) return false;
+  Use(**tokenizer);
+  return true;
 }
 
 }  // namespace
 }  // namespace weft
 
-int main(int argc, char** argv) { return weft::Main(argc, argv); }
+int main(int argc, char** argv) { return weft::FuzzMain(argc, argv, weft::FuzzOne); }

@@ -14,6 +14,12 @@ JobResult Inspect(const std::string& more) {
   return RunWeft("inspect schedule configs/tiny.yaml --set model.num_hidden_layers=4 " + more);
 }
 
+TEST(Verbs, NameTheOneThatIsNone) {
+  const JobResult job = RunWeft("trian configs/tiny.yaml");
+  EXPECT_EQ(job.exit_code, 2);
+  EXPECT_EQ(job.err, "weft: error: 'trian' is no verb of weft; weft --help lists them\n");
+}
+
 TEST(InspectSchedule, DrawsTheStepOfEveryPipelineRank) {
   const JobResult job = Inspect("--set parallel.pp=2 --set train_micro_batch_size_per_gpu=2");
   ASSERT_EQ(job.exit_code, 0) << job.err;
