@@ -50,6 +50,24 @@ void MergeMaps(ConfigNode& into, const ConfigNode& from, const std::string& pref
   }
 }
 
+// What a step of a dotted path leads to: an entry of a section, made where it is absent, or by its number, from 0, one of
+// a list. `path` is that of `node`.
+StatusOr<ConfigNode*> ChildOf(ConfigNode& node, const std::string& path, const std::string& key, const ConfigPlace& place) {
+  if (node.kind == ConfigNode::Kind::kMap) {
+    if (node.Find(key) == nullptr) node.entries.emplace_back(key, ConfigNode{.place = place});
+    return node.Find(key);
+  }
+  if (node.kind != ConfigNode::Kind::kList) {
+    return UserError(path, ": is ", node.Describe(), " in ", node.place.ToString(), ", not a section");
+  }
+  int64_t index;
+  if (ParseNumber(key, &index) && index >= 0 && index < static_cast<int64_t>(node.items.size())) {
+    return &node.items[static_cast<size_t>(index)];
+  }
+  return UserError(path, ": the list in ", node.place.ToString(), " has ", node.items.size(),
+                   " entries, counted from 0; there is none called ", key);
+}
+
 }  // namespace
 
 std::string ConfigPlace::ToString() const { return line > 0 ? StrCat(source, ":", line) : source; }
@@ -101,29 +119,22 @@ void OverrideConfig(ConfigTree& tree, std::string_view dotted_path, ConfigNode v
   while (true) {
     const size_t dot = dotted_path.find('.');
     const std::string key(dotted_path.substr(0, dot));
-    StrAppend(&path, path.empty() ? "" : ".", key);
     if (key.empty()) {
       tree.Fail(value.place, "expected names between the dots, as in a.b=c");
       return;
     }
-    ConfigNode* next = node->Find(key);
-    if (next == nullptr) {
-      node->entries.emplace_back(key, ConfigNode{.place = value.place});
-      next = &node->entries.back().second;
-    }
-    if (dot == std::string_view::npos) {
-      *next = std::move(value);
+    if (node->IsUnset()) *node = ConfigNode{.kind = ConfigNode::Kind::kMap, .place = value.place};
+    StatusOr<ConfigNode*> next = ChildOf(*node, path, key, value.place);
+    if (!next.ok()) {
+      tree.Fail(value.place, std::string(next.status().message()));
       return;
     }
-    if (next->IsUnset()) *next = ConfigNode{.kind = ConfigNode::Kind::kMap, .place = value.place};
-    if (next->kind != ConfigNode::Kind::kMap) {
-      tree.Fail(value.place,
-                StrCat(path, ": is ", next->Describe(), " in ", next->place.ToString(), ", not a section"));
-      return;
-    }
-    node = next;
+    node = *next;
+    StrAppend(&path, path.empty() ? "" : ".", key);
+    if (dot == std::string_view::npos) break;
     dotted_path.remove_prefix(dot + 1);
   }
+  *node = std::move(value);
 }
 
 }  // namespace weft

@@ -60,7 +60,8 @@ struct ConfigTree {
 // error names both places.
 void MergeConfig(ConfigTree& into, const ConfigNode& from);
 
-// Puts `value` at a dotted path in place of what is there, making the sections on the way.
+// Puts `value` at a dotted path in place of what is there, making the sections on the way. Entries of a list that is
+// there go by their number, from 0.
 void OverrideConfig(ConfigTree& tree, std::string_view dotted_path, ConfigNode value);
 
 }  // namespace weft

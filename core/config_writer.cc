@@ -105,19 +105,34 @@ void FieldWriter::ChoiceIndex(std::string_view name, int& index, const std::vect
 // --- YAML ------------------------------------------------------------------------------------------------------------
 
 void YamlWriter::Write(std::string_view name, std::string_view, std::string_view value, std::string_view) {
-  StrAppend(&text_, Indent(section_ends_.size()), name, ": ", value, "\n");
+  StrAppend(&text_, Indent(open_.size()), name, ": ", value, "\n");
 }
 
 bool YamlWriter::Enter(std::string_view name, std::string_view, bool optional, bool present) {
   if (optional && !present) return false;
-  StrAppend(&text_, Indent(section_ends_.size()), name, ":\n");
-  section_ends_.push_back(text_.size());
+  StrAppend(&text_, Indent(open_.size()), name, ":\n");
+  open_.push_back({Open::kSection, text_.size()});
   return true;
 }
 
+std::optional<size_t> YamlWriter::EnterList(std::string_view name, std::string_view, size_t size) {
+  StrAppend(&text_, Indent(open_.size()), name, ":\n");
+  open_.push_back({Open::kList, text_.size()});
+  return size;
+}
+
+void YamlWriter::EnterItem(size_t) { open_.push_back({Open::kItem, text_.size()}); }
+
 void YamlWriter::Leave() {
-  if (text_.size() == section_ends_.back()) text_.insert(text_.size() - 1, " {}");  // present, and without fields
-  section_ends_.pop_back();
+  const Open closed = open_.back();
+  const bool is_empty = text_.size() == closed.begin;
+  if (closed.kind == Open::kItem) {
+    if (is_empty) StrAppend(&text_, Indent(open_.size()), "{}\n");
+    text_[closed.begin + Indent(open_.size() - 1).size()] = '-';  // before its first line
+  } else if (is_empty) {
+    text_.insert(text_.size() - 1, closed.kind == Open::kList ? " []" : " {}");
+  }
+  open_.pop_back();
 }
 
 // --- Reference -------------------------------------------------------------------------------------------------------
@@ -141,6 +156,14 @@ bool ReferenceWriter::Enter(std::string_view name, std::string_view help, bool, 
 }
 
 void ReferenceWriter::Leave() { sections_.pop_back(); }
+
+std::optional<size_t> ReferenceWriter::EnterList(std::string_view name, std::string_view help, size_t) {
+  Row(name, "list of sections", "", help);
+  sections_.emplace_back(name);
+  return 1;  // shows what one of them has
+}
+
+void ReferenceWriter::EnterItem(size_t) { sections_.emplace_back("N"); }
 
 void ReferenceWriter::Alias(std::string_view alias, std::string_view name) {
   Row(alias, "", "", StrCat("another name of `", name, "`"));

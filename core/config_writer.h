@@ -48,10 +48,17 @@ class YamlWriter : public FieldWriter {
   void Write(std::string_view name, std::string_view type, std::string_view value, std::string_view help) override;
   bool Enter(std::string_view name, std::string_view help, bool optional, bool present) override;
   void Leave() override;
+  std::optional<size_t> EnterList(std::string_view name, std::string_view help, size_t size) override;
+  void EnterItem(size_t index) override;
 
  private:
+  // What has been opened and not left.
+  struct Open {
+    enum Kind { kSection, kList, kItem } kind;
+    size_t begin;  // of what is in it, in text_
+  };
   std::string text_;
-  std::vector<size_t> section_ends_;  // size of text_ after the name of each open section
+  std::vector<Open> open_;
 };
 
 // A row for each key: name, type, default, meaning; keys without a value say what becomes of them.
@@ -67,6 +74,8 @@ class ReferenceWriter : public FieldWriter {
   void Write(std::string_view name, std::string_view type, std::string_view value, std::string_view help) override;
   bool Enter(std::string_view name, std::string_view help, bool optional, bool present) override;
   void Leave() override;
+  std::optional<size_t> EnterList(std::string_view name, std::string_view help, size_t size) override;
+  void EnterItem(size_t index) override;
 
  private:
   void Row(std::string_view name, std::string_view type, std::string_view value, std::string_view help);

@@ -163,6 +163,28 @@ bool FieldReader::Enter(std::string_view name, std::string_view, bool optional, 
   return true;
 }
 
+std::optional<size_t> FieldReader::EnterList(std::string_view name, std::string_view, size_t) {
+  const ConfigNode* node = TakeField(name);
+  if (node == nullptr || SaysNothing(*node, name)) return std::nullopt;
+  if (node->kind != ConfigNode::Kind::kList) {
+    Fail(*node, name, StrCat("expected a list of sections, got ", node->Describe()));
+    return std::nullopt;
+  }
+  levels_.push_back({.node = node, .prefix = StrCat(Path(name), "."), .known = {}, .fields = {}, .aliases = {}});
+  return node->items.size();
+}
+
+void FieldReader::EnterItem(size_t index) {
+  const std::string path = Path(StrCat(index));
+  const ConfigNode* node = &levels_.back().node->items[index];
+  report_.places[path] = node->place;
+  if (node->kind != ConfigNode::Kind::kMap) {
+    Fail(*node, StrCat(index), StrCat("expected a section, got ", node->Describe()));
+    node = nullptr;
+  }
+  levels_.push_back({.node = node, .prefix = StrCat(path, "."), .known = {}, .fields = {}, .aliases = {}});
+}
+
 void FieldReader::Leave() {
   CloseLevel();
   levels_.pop_back();

@@ -55,6 +55,8 @@ class FieldReader : public FieldVisitor {
                    std::string_view help) override;
   bool Enter(std::string_view name, std::string_view help, bool optional, bool present) override;
   void Leave() override;
+  std::optional<size_t> EnterList(std::string_view name, std::string_view help, size_t size) override;
+  void EnterItem(size_t index) override;
 
  private:
   // A section that is being visited.

@@ -66,6 +66,21 @@ class FieldVisitor {
     Leave();
   }
 
+  // A list of sections of one kind; its dotted paths count them from 0, as in "data.sources.0.weight". A list that is
+  // given says how many there are.
+  template <typename Struct>
+  void Sections(std::string_view name, std::vector<Struct>& sections, std::string_view help) {
+    const std::optional<size_t> size = EnterList(name, help, sections.size());
+    if (!size.has_value()) return;
+    sections.resize(*size);
+    for (size_t i = 0; i < sections.size(); ++i) {
+      EnterItem(i);
+      sections[i].VisitFields(*this);
+      Leave();
+    }
+    Leave();
+  }
+
   // A key that DeepSpeed files hold and that changes nothing here: accepted, and named in one line at start.
   virtual void Ignored(std::string_view name, std::string_view why) = 0;
   // A key that asks for something weft cannot honour: an error whenever it is present and not off. Off are false, null,
@@ -81,6 +96,10 @@ class FieldVisitor {
   // optional section; `present` tells a dump whether an optional section has a value.
   virtual bool Enter(std::string_view name, std::string_view help, bool optional = false, bool present = true) = 0;
   virtual void Leave() = 0;
+  // How many sections to visit in a list that has `size` of them; nullopt leaves it as it is. Each is entered by its
+  // number and left; then the list is left.
+  virtual std::optional<size_t> EnterList(std::string_view name, std::string_view help, size_t size) = 0;
+  virtual void EnterItem(size_t index) = 0;
 };
 
 }  // namespace weft

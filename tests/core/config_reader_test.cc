@@ -54,6 +54,7 @@ struct Sample {
   Inner inner;
   std::optional<Inner> extra;
   std::optional<Empty> marker;
+  std::vector<Inner> parts;
 
   void VisitFields(FieldVisitor& v) {
     v.Field("flag", flag, "a flag");
@@ -69,6 +70,7 @@ struct Sample {
     v.Section("inner", inner, "inside");
     v.Section("extra", extra, "more");
     v.Section("marker", marker, "present or not");
+    v.Sections("parts", parts, "several of a kind");
   }
 };
 
@@ -231,6 +233,11 @@ TEST(ConfigReader, NamesTheFileLineKeyAndWhatCame) {
       {"betas: 3", "a.yaml:1: betas: expected a list, got '3'"},
       {"betas:\n- 1\n- x", "a.yaml:3: betas[1]: expected a number, got 'x'"},
       {"color: blue", "a.yaml:1: color: expected one of red, green, got 'blue'"},
+      {"parts: {count: 1}", "a.yaml:1: parts: expected a list of sections, got a section"},
+      {"parts:\n- 3", "a.yaml:2: parts.0: expected a section, got '3'"},
+      {"parts:\n- count: 1\n- count: big\n  cuont: 3",
+       "a.yaml:3: parts.1.count: expected an integer, got 'big'\n"
+       "a.yaml:4: parts.1.cuont: unknown key; did you mean 'count'?"},
       {"inner: 4", "a.yaml:1: inner: expected a section, got '4'"},
       {"extra: [1]", "a.yaml:1: extra: expected a section, got a list"},
       {"inner:\n  rates: 2", "a.yaml:2: inner.rates: unknown key; did you mean 'rate'?"},
@@ -266,7 +273,7 @@ TEST(ConfigReader, ReportsAllMistakesInOrder) {
             "a.yaml:2: inner.rate: expected a number, got 'fast'\n"
             "a.yaml:3: bogus: unknown key; known here: flag, size, weight, title, betas, names, limit, maybe, word, "
             "color, inner, "
-            "extra, marker\n"
+            "extra, marker, parts\n"
             "a.yaml:4: size: expected an integer, got 'big'\n"
             "a.yaml:5: size: given twice; it is in line 4 already");
 }
@@ -299,6 +306,23 @@ TEST(ConfigReader, OverridesWin) {
   EXPECT_THAT(o.sample.betas, ElementsAre(0.5, 0.6));
   EXPECT_EQ(o.sample.title, "a=b");
   EXPECT_EQ(o.report.PlaceOf("inner.rate").ToString(), "--set inner.rate=0.25");
+}
+
+TEST(ConfigReader, ListsOfSections) {
+  const std::string text = "parts:\n- {count: 1, rate: 0.5}\n-\n  count: 2\n";
+  const Outcome o = ReadText(text);
+  ASSERT_EQ(o.error, "");
+  ASSERT_EQ(o.sample.parts.size(), 2u);
+  EXPECT_EQ(o.sample.parts[0].rate, 0.5);
+  EXPECT_EQ(o.sample.parts[1].count, 2);
+  EXPECT_EQ(Short(o.report.PlaceOf("parts.1.count").ToString()), "a.yaml:4");
+  EXPECT_EQ(Short(o.report.PlaceOf("parts.0.shade").ToString()), "a.yaml:2");
+  EXPECT_EQ(ReadText(text, {"parts.1.count=9"}).sample.parts.at(1).count, 9);
+  EXPECT_EQ(ReadText(text, {"parts=[{count: 5}]"}).sample.parts.size(), 1u);
+  EXPECT_EQ(ReadText(text, {"parts=[]"}).sample.parts.size(), 0u);
+  EXPECT_EQ(ReadText(text, {"parts.2.count=9"}).error,
+            "--set parts.2.count=9: parts: the list in a.yaml:1 has 2 entries, counted from 0; there is none called 2");
+  EXPECT_EQ(ReadText(text, {"parts.1=7"}).error, "--set parts.1=7: parts.1: expected a section, got '7'");
 }
 
 TEST(ConfigReader, OverrideMistakes) {
@@ -485,12 +509,23 @@ TEST(ConfigWriter, ReadsBackTheSame) {
   EXPECT_EQ(WriteConfig(o.sample), text);
 }
 
+TEST(ConfigWriter, ListsOfSectionsReadBackTheSame) {
+  Sample sample;
+  EXPECT_THAT(WriteConfig(sample), testing::EndsWith("\nparts: []\n"));
+  sample.parts.resize(2);
+  sample.parts[1].count = 3;
+  const std::string text = WriteConfig(sample);
+  EXPECT_THAT(text, testing::EndsWith("\nparts:\n  - count: 7\n    rate: null\n  - count: 3\n    rate: null\n"));
+  EXPECT_EQ(WriteConfig(ReadText(text).sample), text);
+}
+
 TEST(ConfigWriter, ReferenceHasEveryKey) {
   const std::string reference = WriteConfigReference<Sample>();
   EXPECT_THAT(reference, HasSubstr("| `weight` | number | `0.5` | a weight in grams |\n"));
   EXPECT_THAT(reference, HasSubstr("| `color` | red, green | `red` | a color |\n"));
   EXPECT_THAT(reference, HasSubstr("| `inner` | section |  | inside |\n"));
   EXPECT_THAT(reference, HasSubstr("| `extra.count` | integer | `7` | how many |\n"));
+  EXPECT_THAT(reference, HasSubstr("| `parts.N.count` | integer | `7` | how many |\n"));
   EXPECT_THAT(reference, HasSubstr("| `inner.number` |  |  | another name of `count` |\n"));
   EXPECT_THAT(reference, HasSubstr("| `inner.wheels` |  |  | `4` only: it is a car |\n"));
 }
