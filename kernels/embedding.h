@@ -1,6 +1,6 @@
-// Token embedding: rows of a table, and the sum of gradients by token. The table may be a slice of the vocabulary,
-// rows [vocab_begin, vocab_begin + V): tokens outside it give zeros and no gradient (vocab-parallel embedding, Shoeybi
-// et al., "Megatron-LM", 2019). The gradient is summed in a fixed order: deterministic on every device.
+// Embedding of tokens, or of positions: rows of a table, and the sum of gradients by token. The table may be a slice of
+// the vocabulary, rows [vocab_begin, vocab_begin + V): tokens outside it give zeros and no gradient (vocab-parallel
+// embedding, Shoeybi et al., "Megatron-LM", 2019). The gradient is summed in a fixed order: deterministic on every device.
 #pragma once
 
 #include "core/stream.h"
@@ -13,6 +13,7 @@ struct EmbeddingForwardArgs {
   ConstTensorView table;   // [V, D] f32 | bf16
   TensorView y;            // [T, D] same dtype
   int64_t vocab_begin = 0;
+  bool accumulate = false;  // add to y, in f32 with one rounding
 };
 
 struct EmbeddingBackwardArgs {

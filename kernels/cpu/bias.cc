@@ -14,11 +14,7 @@ void Add(ThreadPool& pool, const AddBiasArgs& args) {
   T* y = Elements<T>(args.y);
   pool.ParallelFor(args.y.dim(0), RowGranule(n), [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
-      if constexpr (std::is_same_v<T, float>) {
-        loops.add_to_f32(bias, n, y + t * n);
-      } else {
-        loops.add_to_bf16(bias, n, y + t * n);
-      }
+      AddRow(loops, bias, n, y + t * n);
     }
   });
 }

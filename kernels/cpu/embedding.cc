@@ -8,26 +8,29 @@
 
 namespace weft::cpu {
 
-void EmbeddingForward(ThreadPool& pool, const EmbeddingForwardArgs& args) {
-  const int64_t num_rows = args.table.dim(0);
-  const size_t row_bytes = static_cast<size_t>(args.table.dim(1)) * DTypeSize(args.table.dtype());
+namespace {
+
+template <typename T>
+void Forward(ThreadPool& pool, const EmbeddingForwardArgs& args) {
+  const auto& loops = HostFloatLoops<T>();
+  const int64_t num_rows = args.table.dim(0), n = args.table.dim(1);
   const int32_t* tokens = args.tokens.data<int32_t>();
-  const char* table = Elements<char>(args.table);
-  char* y = Elements<char>(args.y);
-  pool.ParallelFor(args.tokens.dim(0), RowGranule(args.table.dim(1)), [&](int64_t begin, int64_t end) {
+  const T* table = Elements<T>(args.table);
+  T* y = Elements<T>(args.y);
+  pool.ParallelFor(args.tokens.dim(0), RowGranule(n), [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
       const int64_t row = tokens[t] - args.vocab_begin;
-      char* to = y + static_cast<size_t>(t) * row_bytes;
-      if (row >= 0 && row < num_rows) {
-        std::memcpy(to, table + static_cast<size_t>(row) * row_bytes, row_bytes);
-      } else {
-        std::memset(to, 0, row_bytes);
+      const bool is_here = row >= 0 && row < num_rows;
+      if (is_here && args.accumulate) {
+        AddRow(loops, table + row * n, n, y + t * n);
+      } else if (is_here) {
+        std::memcpy(y + t * n, table + row * n, static_cast<size_t>(n) * sizeof(T));
+      } else if (!args.accumulate) {
+        std::memset(y + t * n, 0, static_cast<size_t>(n) * sizeof(T));
       }
     }
   });
 }
-
-namespace {
 
 template <typename T>
 void Backward(ThreadPool& pool, const EmbeddingBackwardArgs& args) {
@@ -46,6 +49,10 @@ void Backward(ThreadPool& pool, const EmbeddingBackwardArgs& args) {
 }
 
 }  // namespace
+
+void EmbeddingForward(ThreadPool& pool, const EmbeddingForwardArgs& args) {
+  WithElementType(args.y.dtype(), [&](auto t) { Forward<decltype(t)>(pool, args); });
+}
 
 void EmbeddingBackward(ThreadPool& pool, const EmbeddingBackwardArgs& args) {
   WithElementType(args.dy.dtype(), [&](auto t) { Backward<decltype(t)>(pool, args); });

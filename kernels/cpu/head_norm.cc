@@ -38,11 +38,11 @@ void Backward(ThreadPool& pool, const HeadNormBackwardArgs& args, TensorView scr
   const int64_t num_heads = args.x.num_heads, n = args.x.head_dim;
   const T* weight = Elements<T>(args.weight);
   const float* rstd = Elements<float>(args.rstd);
-  ForTokensWithSums(pool, args.x.rows.dim(0), n, Elements<float>(scratch), Elements<float>(args.dweight),
-                    [&](int64_t t, float* sums) {
+  ForTokensWithSums(pool, args.x.rows.dim(0), n, Elements<float>(scratch), std::array{Elements<float>(args.dweight)},
+                    [&](int64_t t, const auto& sums) {
                       for (int64_t h = 0; h < num_heads; ++h) {
                         loops.rms_norm_backward(Head<T>(args.dy, t, h), nullptr, Head<T>(args.x, t, h), weight,
-                                                rstd[t * num_heads + h], n, Head<T>(args.dx, t, h), sums);
+                                                rstd[t * num_heads + h], n, Head<T>(args.dx, t, h), sums[0]);
                       }
                     });
 }

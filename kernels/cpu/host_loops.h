@@ -24,6 +24,12 @@ const FloatLoops<T>& HostFloatLoops() {
   }
 }
 
+// y += x over n elements of the same type.
+inline void AddRow(const FloatLoops<float>& loops, const float* x, int64_t n, float* y) { loops.add_to_f32(x, n, y); }
+inline void AddRow(const FloatLoops<uint16_t>& loops, const uint16_t* x, int64_t n, uint16_t* y) {
+  loops.add_to_bf16(x, n, y);
+}
+
 // Calls op(T{}) with the element type of f32 or bf16.
 template <typename Op>
 void WithElementType(DType dtype, Op op) {

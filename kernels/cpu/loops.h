@@ -18,6 +18,11 @@ struct SumExp {
   double sum;
 };
 
+// What layer norm subtracts from a row and multiplies it with.
+struct MeanRstd {
+  float mean, rstd;
+};
+
 template <typename T>
 struct FloatLoops {
   // y := x and y += x over n elements.
@@ -32,11 +37,18 @@ struct FloatLoops {
   // One row of n; dsum and dweight may be null; dweight[i] += dy[i] * x[i] * rstd.
   void (*rms_norm_backward)(const T* dy, const T* dsum, const T* x, const T* weight, float rstd, int64_t n, T* dx,
                             float* dweight);
+  // The same of layer norm; dweight and dbias are null together; dbias[i] += dy[i].
+  MeanRstd (*layer_norm_forward)(const T* x, const T* delta, const T* weight, const T* bias, float eps, int64_t n,
+                                 T* sum, T* y);
+  void (*layer_norm_backward)(const T* dy, const T* dsum, const T* x, const T* weight, MeanRstd stats, int64_t n, T* dx,
+                              float* dweight, float* dbias);
   // The heads of one token, in place; sign is -1 for the transpose.
   void (*rope)(const float* cos, const float* sin, float sign, int64_t num_heads, int64_t half_dim, T* x);
   // One row of n.
   void (*swiglu_forward)(const T* gate, const T* up, int64_t n, T* y);
   void (*swiglu_backward)(const T* dy, const T* gate, const T* up, int64_t n, T* dgate, T* dup);
+  void (*gelu_forward)(const T* x, int64_t n, T* y);
+  void (*gelu_backward)(const T* dy, const T* x, int64_t n, T* dx);
   SumExp (*sum_exp)(const T* x, int64_t n);
   void (*scaled_softmax)(float lse, float factor, int64_t n, T* x);  // x := factor * e^(x - lse)
 };

@@ -34,11 +34,11 @@ void Backward(ThreadPool& pool, const RmsNormBackwardArgs& args, TensorView scra
   const int64_t n = args.x.dim(1);
   const T* weight = Elements<T>(args.weight);
   const float* rstd = Elements<float>(args.rstd);
-  ForTokensWithSums(pool, args.x.dim(0), n, Elements<float>(scratch), Elements<float>(args.dweight),
-                    [&](int64_t t, float* sums) {
+  ForTokensWithSums(pool, args.x.dim(0), n, Elements<float>(scratch), std::array{Elements<float>(args.dweight)},
+                    [&](int64_t t, const auto& sums) {
                       loops.rms_norm_backward(Elements<T>(args.dy) + t * n, RowOrNull(Elements<T>(args.dsum), t, n),
                                               Elements<T>(args.x) + t * n, weight, rstd[t], n,
-                                              Elements<T>(args.dx) + t * n, sums);
+                                              Elements<T>(args.dx) + t * n, sums[0]);
                     });
 }
 

@@ -79,6 +79,57 @@ void RmsNormBackwardLoop(const T* dy, const T* dsum, const T* x, const T* weight
   });
 }
 
+// --- LayerNorm ------------------------------------------------------------------------------------------------------
+
+// Mean first, then the squares around it, so that a mean far from zero costs no digits.
+template <typename T>
+MeanRstd LayerNormForwardLoop(const T* x, const T* delta, const T* weight, const T* bias, float eps, int64_t n, T* sum,
+                              T* y) {
+  const float total = SumVectors(n, [&](int64_t i, auto lanes) {
+    Vec s = Load(x + i, lanes);
+    if (delta != nullptr) {
+      s = RoundTo(x, s + Load(delta + i, lanes));  // the norm is that of the stream as it is kept
+      Store(sum + i, s, lanes);
+    }
+    return s;
+  });
+  const T* normalised = delta != nullptr ? sum : x;
+  const float mean = total / static_cast<float>(n);
+  const float squares = SumVectors(n, [&](int64_t i, auto lanes) {
+    const Vec centred = WithRest(Load(normalised + i, lanes) - mean, 0.0f, lanes);
+    return centred * centred;
+  });
+  const float rstd = 1.0f / __builtin_sqrtf(squares / static_cast<float>(n) + eps);
+  ForVectors(n, [&](int64_t i, auto lanes) {
+    const Vec h = (Load(normalised + i, lanes) - mean) * rstd;
+    Store(y + i, h * Load(weight + i, lanes) + Load(bias + i, lanes), lanes);
+  });
+  return {mean, rstd};
+}
+
+// With h = (x - mean) * rstd and dh = dy * weight: dx = rstd * (dh - mean(dh) - h * mean(dh * h)) + dsum.
+template <typename T>
+void LayerNormBackwardLoop(const T* dy, const T* dsum, const T* x, const T* weight, MeanRstd stats, int64_t n, T* dx,
+                           float* dweight, float* dbias) {
+  const auto normalised = [=](int64_t i, auto lanes) { return (Load(x + i, lanes) - stats.mean) * stats.rstd; };
+  const float dot = SumVectors(n, [&](int64_t i, auto lanes) {
+    const Vec d = Load(dy + i, lanes), dy_h = d * normalised(i, lanes);
+    if (dweight != nullptr) {
+      Store(dweight + i, Load(dweight + i, lanes) + dy_h, lanes);
+      Store(dbias + i, Load(dbias + i, lanes) + d, lanes);
+    }
+    return dy_h * Load(weight + i, lanes);
+  });
+  const float total = SumVectors(n, [&](int64_t i, auto lanes) { return Load(dy + i, lanes) * Load(weight + i, lanes); });
+  const float mean_dh_h = dot / static_cast<float>(n), mean_dh = total / static_cast<float>(n);
+  ForVectors(n, [&](int64_t i, auto lanes) {
+    const Vec dh = Load(dy + i, lanes) * Load(weight + i, lanes);
+    Vec result = (dh - mean_dh - normalised(i, lanes) * mean_dh_h) * stats.rstd;
+    if (dsum != nullptr) result += Load(dsum + i, lanes);
+    Store(dx + i, result, lanes);
+  });
+}
+
 // --- Rotary position embedding --------------------------------------------------------------------------------------
 
 template <typename T>
@@ -114,6 +165,29 @@ void SwigluBackwardLoop(const T* dy, const T* gate, const T* up, int64_t n, T* d
     const Vec s = Sigmoid(g);
     Store(dgate + i, d * u * s * (1.0f + g * (1.0f - s)), lanes);
     Store(dup + i, d * (g * s), lanes);
+  });
+}
+
+// --- GELU -----------------------------------------------------------------------------------------------------------
+
+// (1 + tanh(u)) / 2 = sigmoid(2u): 2u, and its derivative.
+inline Vec GeluArgument(Vec x) { return (x + x * x * x * 0.044715f) * 1.5957691216f; }
+inline Vec GeluArgumentSlope(Vec x) { return (x * x * 0.134145f + 1.0f) * 1.5957691216f; }
+
+template <typename T>
+void GeluForwardLoop(const T* x, int64_t n, T* y) {
+  ForVectors(n, [=](int64_t i, auto lanes) {
+    const Vec v = Load(x + i, lanes);
+    Store(y + i, v * Sigmoid(GeluArgument(v)), lanes);
+  });
+}
+
+template <typename T>
+void GeluBackwardLoop(const T* dy, const T* x, int64_t n, T* dx) {
+  ForVectors(n, [=](int64_t i, auto lanes) {
+    const Vec v = Load(x + i, lanes);
+    const Vec s = Sigmoid(GeluArgument(v));
+    Store(dx + i, Load(dy + i, lanes) * (s + v * s * (1.0f - s) * GeluArgumentSlope(v)), lanes);
   });
 }
 
@@ -203,9 +277,13 @@ constexpr FloatLoops<T> kFloatLoops = {
     .add_rows = AddRowsLoop<T>,
     .rms_norm_forward = RmsNormForwardLoop<T>,
     .rms_norm_backward = RmsNormBackwardLoop<T>,
+    .layer_norm_forward = LayerNormForwardLoop<T>,
+    .layer_norm_backward = LayerNormBackwardLoop<T>,
     .rope = RopeLoop<T>,
     .swiglu_forward = SwigluForwardLoop<T>,
     .swiglu_backward = SwigluBackwardLoop<T>,
+    .gelu_forward = GeluForwardLoop<T>,
+    .gelu_backward = GeluBackwardLoop<T>,
     .sum_exp = SumExpLoop<T>,
     .scaled_softmax = ScaledSoftmaxLoop<T>,
 };

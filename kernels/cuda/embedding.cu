@@ -12,13 +12,19 @@ namespace {
 
 template <typename T, int n>
 __global__ void ForwardKernel(const int32_t* tokens, const T* table, T* y, int64_t num_tokens, int64_t v, int64_t d,
-                              int64_t vocab_begin) {
+                              int64_t vocab_begin, bool accumulate) {
   const int64_t vectors = d / n;
   const int64_t stride = int64_t{gridDim.x} * kThreads;
   for (int64_t i = int64_t{blockIdx.x} * kThreads + threadIdx.x; i < num_tokens * vectors; i += stride) {
     const int64_t row = tokens[i / vectors] - vocab_begin;
     float value[n] = {};
     if (row >= 0 && row < v) Load<n>(table + row * d + i % vectors * n, value);
+    if (accumulate) {
+      float before[n];
+      Load<n>(y + i * n, before);
+#pragma unroll
+      for (int j = 0; j < n; ++j) value[j] += before[j];
+    }
     Store<n>(y + i * n, value);
   }
 }
@@ -92,7 +98,7 @@ void EmbeddingForward(Stream& stream, const EmbeddingForwardArgs& args) {
     const int n = CanVectorize(kVector, d, table, y) ? kVector : 1;
     auto* kernel = n == kVector ? ForwardKernel<T, kVector> : ForwardKernel<T, 1>;
     kernel<<<GridFor(num_tokens * d / n), kThreads, 0, native>>>(args.tokens.data<int32_t>(), table, y, num_tokens, v,
-                                                                d, args.vocab_begin);
+                                                                d, args.vocab_begin, args.accumulate);
   });
   WEFT_CUDA_CHECK_LAUNCH();
 }

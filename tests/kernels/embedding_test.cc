@@ -42,6 +42,30 @@ TEST(Embedding, ForwardCopiesRowsAndZerosWhatIsElsewhere) {
   }
 }
 
+TEST(Embedding, ForwardAddsRowsToWhatIsThere) {
+  for (DType dtype : {DType::kF32, DType::kBF16}) {
+    for (const Case& c : kCases) {
+      RunOnTargets(StrCat(c.ToString(), DTypeName(dtype)), [&](OpRun& run) {
+        const Values tokens = run.Integers({c.num_tokens}, 0, c.vocab_size);
+        const Values table = run.Normal({c.num_rows, c.dim}, dtype), before = run.Normal({c.num_tokens, c.dim}, dtype);
+        const TensorView y = run.InOut(before);
+        EmbeddingForward(run.stream(), {.tokens = run.Input(tokens), .table = run.Input(table), .y = y,
+                                        .vocab_begin = c.vocab_begin, .accumulate = true});
+        run.Expect("y", y, 0, [&] {  // one rounding
+          std::vector<double> sums = before.data;
+          for (size_t i = 0; i < sums.size(); ++i) {
+            const size_t dim = static_cast<size_t>(c.dim);
+            const int64_t row = static_cast<int64_t>(tokens.data[i / dim]) - c.vocab_begin;
+            const bool is_here = row >= 0 && row < c.num_rows;
+            if (is_here) sums[i] = RoundTo(dtype, sums[i] + table.data[static_cast<size_t>(row) * dim + i % dim]);
+          }
+          return sums;
+        });
+      });
+    }
+  }
+}
+
 TEST(Embedding, BackwardAddsEveryTokensGradientToItsRow) {
   for (DType dtype : {DType::kF32, DType::kBF16}) {
     for (const Case& c : kCases) {
