@@ -45,6 +45,7 @@ StatusOr<CheckpointInfo> ReadCheckpointInfo(const std::string& checkpoint);
 struct CheckpointTensor {
   std::string name;  // with its kind: "weights/model.norm.weight"
   Shape shape;
+  bool transposed = false;  // Hugging Face's tensor of that name is the transpose
 };
 StatusOr<std::vector<CheckpointTensor>> ListCheckpointTensors(const std::string& checkpoint);
 

@@ -59,7 +59,7 @@ StatusOr<CheckpointReader> CheckpointReader::Open(const std::string& checkpoint)
 
 std::vector<CheckpointTensor> CheckpointReader::Tensors() const {
   std::vector<CheckpointTensor> tensors;
-  for (const auto& [name, tensor] : index_.tensors) tensors.push_back({name, ShapeOf(tensor)});
+  for (const auto& [name, tensor] : index_.tensors) tensors.push_back({name, ShapeOf(tensor), tensor.transposed});
   return tensors;
 }
 

@@ -25,28 +25,34 @@ constexpr int64_t kPortionBytes = int64_t{64} << 20;
 // "format" is what transformers asks for; "writer" is how an earlier export is known from somebody's model.
 const std::map<std::string, std::string> kMetadata = {{"format", "pt"}, {"writer", "weft"}};
 
-struct OutputFile {
-  std::string name;
-  std::vector<SafetensorsWriter::Tensor> tensors;
+struct OutputTensor : SafetensorsWriter::Tensor {
+  bool transposed = false;  // of the checkpoint's
 };
 
-std::vector<SafetensorsWriter::Tensor> TensorsToExport(const CheckpointReader& reader, DType dtype) {
-  std::vector<SafetensorsWriter::Tensor> tensors;
+struct OutputFile {
+  std::string name;
+  std::vector<OutputTensor> tensors;
+};
+
+std::vector<OutputTensor> TensorsToExport(const CheckpointReader& reader, DType dtype) {
+  std::vector<OutputTensor> tensors;
   for (const CheckpointTensor& tensor : reader.Tensors()) {
-    if (tensor.name.starts_with(kWeights)) tensors.push_back({tensor.name.substr(kWeights.size()), dtype, tensor.shape});
+    if (!tensor.name.starts_with(kWeights)) continue;
+    const Shape shape = tensor.transposed ? Shape{tensor.shape[1], tensor.shape[0]} : tensor.shape;
+    tensors.push_back({{tensor.name.substr(kWeights.size()), dtype, shape}, tensor.transposed});
   }
   return tensors;
 }
 
-int64_t NumBytes(const SafetensorsWriter::Tensor& tensor) {
+int64_t NumBytes(const OutputTensor& tensor) {
   return tensor.shape.num_elements() * static_cast<int64_t>(DTypeSize(tensor.dtype));
 }
 
 // In order, as many tensors to a file as fit; a tensor is never cut.
-std::vector<OutputFile> PlanFiles(const std::vector<SafetensorsWriter::Tensor>& tensors, int64_t max_file_bytes) {
+std::vector<OutputFile> PlanFiles(const std::vector<OutputTensor>& tensors, int64_t max_file_bytes) {
   std::vector<OutputFile> files(1);
   int64_t bytes = 0;
-  for (const SafetensorsWriter::Tensor& tensor : tensors) {
+  for (const OutputTensor& tensor : tensors) {
     if (!files.back().tensors.empty() && bytes + NumBytes(tensor) > max_file_bytes) {
       files.emplace_back();
       bytes = 0;
@@ -70,14 +76,27 @@ std::string Encoded(ConstTensorView values, DType dtype) {
   return {reinterpret_cast<const char*>(rounded.data()), count * sizeof(bf16)};
 }
 
-Status WriteTensor(CheckpointReader& reader, const SafetensorsWriter::Tensor& tensor, SafetensorsWriter& writer, Progress& progress) {
+// Rows [row, end) of the output, into `values` [end - row, columns] f32.
+Status LoadRows(CheckpointReader& reader, const OutputTensor& tensor, int64_t row, int64_t end, TensorView values) {
+  const int64_t num_rows = tensor.shape[0], columns = tensor.shape.row_elements();
+  const std::string name = StrCat(kWeights, tensor.name);
+  if (!tensor.transposed) return reader.Load({{name, tensor.shape, row, end, 0, columns, values}});
+  Tensor stored({columns, end - row}, DType::kF32);  // columns [row, end) of the checkpoint's
+  WEFT_RETURN_IF_ERROR(reader.Load({{name, {columns, num_rows}, 0, columns, row, end, stored.view().Flat()}}));
+  for (int64_t i = 0; i < columns; ++i) {
+    for (int64_t j = 0; j < end - row; ++j) values.data<float>()[j * columns + i] = stored.data<float>()[i * (end - row) + j];
+  }
+  return absl::OkStatus();
+}
+
+Status WriteTensor(CheckpointReader& reader, const OutputTensor& tensor, SafetensorsWriter& writer, Progress& progress) {
   const int64_t num_rows = tensor.shape[0], columns = tensor.shape.row_elements();
   const int64_t portion = std::max<int64_t>(1, kPortionBytes / (columns * static_cast<int64_t>(sizeof(float))));
   Tensor memory({std::min(portion, num_rows) * columns}, DType::kF32);
   for (int64_t row = 0; row < num_rows; row += portion) {
     const int64_t end = std::min(row + portion, num_rows);
     const TensorView values = memory.view().Rows(0, (end - row) * columns);
-    WEFT_RETURN_IF_ERROR(reader.Load({{StrCat(kWeights, tensor.name), tensor.shape, row, end, 0, columns, values}}));
+    WEFT_RETURN_IF_ERROR(LoadRows(reader, tensor, row, end, values));
     const std::string bytes = Encoded(values, tensor.dtype);
     WEFT_RETURN_IF_ERROR(writer.Append(bytes));
     progress.Advance(static_cast<int64_t>(bytes.size()));
@@ -93,7 +112,8 @@ Status WriteWeights(CheckpointReader& reader, const std::string& folder, const s
   Progress progress("exporting", total_bytes, "bytes");
   std::map<std::string, std::string> weight_map;
   for (const OutputFile& file : files) {
-    WEFT_ASSIGN_OR_RETURN(SafetensorsWriter writer, SafetensorsWriter::Create(StrCat(folder, "/", file.name), file.tensors, kMetadata));
+    const std::vector<SafetensorsWriter::Tensor> described(file.tensors.begin(), file.tensors.end());
+    WEFT_ASSIGN_OR_RETURN(SafetensorsWriter writer, SafetensorsWriter::Create(StrCat(folder, "/", file.name), described, kMetadata));
     for (const auto& tensor : file.tensors) {
       WEFT_RETURN_IF_ERROR(WriteTensor(reader, tensor, writer, progress));
       weight_map[tensor.name] = file.name;

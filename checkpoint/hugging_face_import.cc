@@ -15,10 +15,18 @@ using Tensors = std::map<std::string, ModelFiles::Place>;
 
 // The tensor called `name`, with or without the prefix that base models are saved without.
 Tensors::const_iterator Find(const Tensors& tensors, std::string_view name) {
-  constexpr std::string_view kPrefix = "model.";
   const auto found = tensors.find(std::string(name));
-  if (found != tensors.end() || !name.starts_with(kPrefix)) return found;
-  return tensors.find(std::string(name.substr(kPrefix.size())));
+  if (found != tensors.end()) return found;
+  for (const std::string_view prefix : {"model.", "transformer."}) {
+    if (name.starts_with(prefix)) return tensors.find(std::string(name.substr(prefix.size())));
+  }
+  return found;
+}
+
+// The shape that the piece's tensor has in Hugging Face's files.
+std::string ForeignShapeText(const TensorPiece& piece) {
+  const Shape& shape = piece.global_shape;
+  return (piece.transposed ? Shape{shape[1], shape[0]} : shape).ToString();
 }
 
 std::string ShapeText(const SafetensorsEntry& entry) {
@@ -34,9 +42,17 @@ bool HasCastableDType(const SafetensorsEntry& entry) {
 // lm_head.weight of a model whose head is its embedding, bit for bit.
 bool IsTiedCopy(const Tensors& tensors, const std::string& name, const ModelFiles::Place& place) {
   if (name != "lm_head.weight") return false;
-  const auto embedding = Find(tensors, "model.embed_tokens.weight");
-  return embedding != tensors.end() && embedding->second.entry->dtype == place.entry->dtype &&
-         embedding->second.data() == place.data();
+  for (const char* name_of_embedding : {"model.embed_tokens.weight", "transformer.wte.weight"}) {
+    const auto embedding = Find(tensors, name_of_embedding);
+    if (embedding == tensors.end()) continue;
+    return embedding->second.entry->dtype == place.entry->dtype && embedding->second.data() == place.data();
+  }
+  return false;
+}
+
+// What is no parameter but a table that follows from the configuration: rotary frequencies, GPT-2's causal masks.
+bool IsBuffer(const std::string& name) {
+  return name.ends_with("rotary_emb.inv_freq") || name.ends_with(".attn.bias") || name.ends_with(".attn.masked_bias");
 }
 
 // A line for each tensor that is missing, wrong or unused; empty if all fit.
@@ -47,18 +63,18 @@ std::string Misfits(const Tensors& tensors, const std::vector<TensorPiece>& piec
     if (!wanted.insert(piece.name).second) continue;
     const auto found = Find(tensors, piece.name);
     if (found == tensors.end()) {
-      StrAppend(&lines, "\n  missing: ", piece.name, " ", piece.global_shape.ToString());
+      StrAppend(&lines, "\n  missing: ", piece.name, " ", ForeignShapeText(piece));
       continue;
     }
     used.insert(found->first);
     const SafetensorsEntry& entry = *found->second.entry;
-    if (ShapeText(entry) != piece.global_shape.ToString()) {
-      StrAppend(&lines, "\n  shape: ", piece.name, " is ", ShapeText(entry), ", the model needs ", piece.global_shape.ToString());
+    if (ShapeText(entry) != ForeignShapeText(piece)) {
+      StrAppend(&lines, "\n  shape: ", piece.name, " is ", ShapeText(entry), ", the model needs ", ForeignShapeText(piece));
     }
     if (!HasCastableDType(entry)) StrAppend(&lines, "\n  dtype: ", piece.name, " is ", entry.dtype, ", weft reads F32, BF16 and F16");
   }
   for (const auto& [name, place] : tensors) {
-    const bool may_lie_unused = name.ends_with("rotary_emb.inv_freq") || IsTiedCopy(tensors, name, place);
+    const bool may_lie_unused = IsBuffer(name) || IsTiedCopy(tensors, name, place);
     if (!used.contains(name) && !may_lie_unused) StrAppend(&lines, "\n  unused: ", name, " ", ShapeText(*place.entry));
   }
   return lines;
@@ -73,8 +89,23 @@ void CastRow(const char* from, float* to, int64_t count) {
   }
 }
 
+// The same from a file that holds the transpose, whose rows are the piece's columns.
+template <typename T>
+void CopyTransposed(std::string_view data, const TensorPiece& piece) {
+  const int64_t whole_rows = piece.global_shape[0], rows = piece.row_end - piece.row_begin;
+  const int64_t columns = piece.col_end - piece.col_begin;
+  float* to = piece.data.data<float>();
+  std::vector<float> column(static_cast<size_t>(rows));
+  for (int64_t col = 0; col < columns; ++col) {
+    const int64_t from = (piece.col_begin + col) * whole_rows + piece.row_begin;
+    CastRow<T>(data.data() + static_cast<size_t>(from) * sizeof(T), column.data(), rows);
+    for (int64_t row = 0; row < rows; ++row) to[row * columns + col] = column[static_cast<size_t>(row)];
+  }
+}
+
 template <typename T>
 void CopyPiece(std::string_view data, const TensorPiece& piece) {
+  if (piece.transposed) return CopyTransposed<T>(data, piece);
   const int64_t whole_columns = piece.global_shape.row_elements(), columns = piece.col_end - piece.col_begin;
   float* to = piece.data.data<float>();
   for (int64_t row = piece.row_begin; row < piece.row_end; ++row, to += columns) {

@@ -9,7 +9,18 @@
 namespace weft {
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Box, row_begin, row_end, col_begin, col_end, file, dataset, offset, sha256)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(IndexedTensor, shape, boxes)
+
+// `transposed` stands only where it is true, so that most indices read as they did before it came.
+void to_json(nlohmann::json& json, const IndexedTensor& tensor) {
+  json = {{"shape", tensor.shape}, {"boxes", tensor.boxes}};
+  if (tensor.transposed) json["transposed"] = true;
+}
+void from_json(const nlohmann::json& json, IndexedTensor& tensor) {
+  json.at("shape").get_to(tensor.shape);
+  json.at("boxes").get_to(tensor.boxes);
+  tensor.transposed = json.value("transposed", false);
+}
+
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(IndexedFile, bytes, structure_sha256)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(CheckpointIndex, files, tensors)
 
@@ -61,7 +72,7 @@ Status CheckpointIndex::Merge(CheckpointIndex other) {
   for (auto& [name, tensor] : other.tensors) {
     const auto [slot, is_new] = tensors.try_emplace(name, std::move(tensor));
     if (is_new) continue;
-    if (slot->second.shape != tensor.shape) return DataError(name, ": ranks disagree on its shape");
+    if (slot->second.shape != tensor.shape || slot->second.transposed != tensor.transposed) return DataError(name, ": ranks disagree on its shape");
     std::move(tensor.boxes.begin(), tensor.boxes.end(), std::back_inserter(slot->second.boxes));
   }
   return absl::OkStatus();
@@ -70,7 +81,7 @@ Status CheckpointIndex::Merge(CheckpointIndex other) {
 Status CheckpointIndex::SortAndCheckTiling() {
   for (auto& [name, tensor] : tensors) {
     const bool has_shape = (tensor.shape.size() == 1 || tensor.shape.size() == 2) && tensor.shape[0] > 0 && Columns(tensor.shape) > 0;
-    if (!has_shape) return DataError(name, ": a checkpoint holds vectors and matrices that are not empty");
+    if (!has_shape || (tensor.transposed && tensor.shape.size() != 2)) return DataError(name, ": a checkpoint holds vectors and matrices that are not empty");
     std::sort(tensor.boxes.begin(), tensor.boxes.end(), [](const Box& a, const Box& b) {
       return std::tie(a.row_begin, a.col_begin) < std::tie(b.row_begin, b.col_begin);
     });

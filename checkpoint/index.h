@@ -31,6 +31,7 @@ struct Box {
 
 struct IndexedTensor {
   std::vector<int64_t> shape;  // 1 or 2 dims
+  bool transposed = false;     // Hugging Face's tensor is the transpose (TensorPiece)
   std::vector<Box> boxes;      // by row, then column; they tile the tensor
 };
 

@@ -13,7 +13,7 @@ std::vector<TensorPiece> PiecesOf(const ParamSpec& spec, const std::vector<Slab>
     const int64_t num_rows = slab.row_end - slab.row_begin;
     pieces.push_back({.name = StrCat(prefix, part.name), .global_shape = part.shape, .row_begin = slab.row_begin,
                       .row_end = slab.row_end, .col_begin = slab.col_begin, .col_end = slab.col_end,
-                      .data = local.Rows(slab.local_row, slab.local_row + num_rows)});
+                      .data = local.Rows(slab.local_row, slab.local_row + num_rows), .transposed = part.transposed});
   }
   return pieces;
 }

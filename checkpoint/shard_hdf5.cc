@@ -60,6 +60,7 @@ Status WritePiece(const hdf5::Handle& file, const std::string& file_name, const 
   WEFT_CHECK(num_dims == 1 || num_dims == 2) << piece.name << " " << piece.global_shape;
   IndexedTensor& tensor = index->tensors[piece.name];
   tensor.shape.assign(piece.global_shape.begin(), piece.global_shape.end());
+  tensor.transposed = piece.transposed;
   const char* values = static_cast<const char*>(piece.data.raw());
   size_t written = 0;
   for (Box& box : CutIntoBoxes(piece)) {

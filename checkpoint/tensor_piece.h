@@ -15,6 +15,7 @@ struct TensorPiece {
   int64_t row_begin = 0, row_end = 0;  // of dim 0
   int64_t col_begin = 0, col_end = 0;  // of dim 1; [0, 1) for a vector
   TensorView data;     // [rows, cols] or [rows], host memory, f32 unless said otherwise
+  bool transposed = false;  // in Hugging Face's files the tensor is [dim 1, dim 0]; in checkpoints it is as it is here
 };
 
 }  // namespace weft

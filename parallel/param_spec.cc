@@ -85,7 +85,7 @@ std::vector<ForeignSlab> ForeignSlabs(const ParamSpec& spec, const std::vector<S
       if (begin >= end) continue;
       Shape shape = spec.shape;
       shape.set(0, piece.row_end - piece.row_begin);
-      result.push_back({piece.name, shape,
+      result.push_back({piece.name, shape, piece.transposed,
                         {begin - piece.row_begin, end - piece.row_begin, slab.col_begin, slab.col_end,
                          slab.local_row + begin - slab.row_begin}});
     }

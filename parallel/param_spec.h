@@ -24,6 +24,7 @@ struct ForeignPiece {
   std::string name;
   int64_t row_begin = 0;
   int64_t row_end = 0;
+  bool transposed = false;  // Hugging Face's tensor is the transpose of the piece (a matrix): GPT-2's projections
 };
 
 struct Init {
@@ -74,8 +75,9 @@ std::vector<Slab> LocalSlabs(const ParamSpec& spec, const MeshShape& mesh, const
 // A slab seen from Hugging Face's tensors: slabs cut at the borders of the fused pieces. Rows count within the foreign
 // tensor; local_row still counts in the local tensor.
 struct ForeignSlab {
-  std::string name;    // the foreign tensor
-  Shape shape;         // its whole shape
+  std::string name;         // the foreign tensor
+  Shape shape;              // its whole shape, in our orientation
+  bool transposed = false;  // it is stored the other way round
   Slab slab;
 };
 std::vector<ForeignSlab> ForeignSlabs(const ParamSpec& spec, const std::vector<Slab>& slabs);

@@ -56,7 +56,7 @@ std::vector<TensorPiece> EmptyPiecesOf(const ParamSpec& spec) {
   for (const ForeignPiece& foreign : spec.foreign) {
     Shape shape = spec.shape;
     shape.set(0, foreign.row_end - foreign.row_begin);
-    pieces.push_back({.name = foreign.name, .global_shape = shape});
+    pieces.push_back({.name = foreign.name, .global_shape = shape, .transposed = foreign.transposed});
   }
   return pieces;
 }

@@ -106,6 +106,26 @@ TEST(LoadHuggingFacePieces, KnowsTiedHeadsRotaryTablesAndBaseModels) {
   EXPECT_THAT(std::string(LoadHuggingFacePieces(folder.path(), {wanted.piece}).message()), HasSubstr("unused: lm_head.weight"));
 }
 
+// Conv1D, as GPT-2 stores its projections; kSix is [3, 2] in the file.
+TEST(LoadHuggingFacePieces, TurnsWhatIsStoredTransposed) {
+  const TemporaryFolder folder;
+  const std::string path = folder.path() + "/model.safetensors";
+  WriteSafetensors(path, {{"h.0.w", DType::kF32, {3, 2}, BytesOf(kSix)}, {"h.0.attn.bias", DType::kF32, {6}, BytesOf(kSix)},
+                          {"h.0.attn.masked_bias", DType::kF32, {6}, BytesOf(kSix)}});
+  Wanted whole("transformer.h.0.w", {2, 3});
+  whole.piece.transposed = true;
+  const Status status = LoadHuggingFacePieces(folder.path(), {whole.piece});
+  ASSERT_TRUE(status.ok()) << status;
+  EXPECT_EQ(whole.values(), (std::vector<float>{kSix[0], kSix[2], kSix[4], kSix[1], kSix[3], kSix[5]}));
+  Tensor memory({1, 2}, DType::kF32);
+  WEFT_CHECK_OK(LoadHuggingFacePieces(folder.path(), {{"transformer.h.0.w", {2, 3}, 1, 2, 1, 3, memory.view(), true}}));
+  EXPECT_EQ(memory.data<float>()[0], kSix[3]);
+  EXPECT_EQ(memory.data<float>()[1], kSix[5]);
+  whole.piece.transposed = false;
+  EXPECT_THAT(std::string(LoadHuggingFacePieces(folder.path(), {whole.piece}).message()),
+              HasSubstr("shape: transformer.h.0.w is [3, 2], the model needs [2, 3]"));
+}
+
 TEST(LoadHuggingFacePieces, ReadsShardsAndRefusesFalseTables) {
   const TemporaryFolder folder;
   const auto write_table = [&](const std::string& text) { WEFT_CHECK_OK(WriteFileAtomically(folder.path() + "/model.safetensors.index.json", text)); };
@@ -163,6 +183,23 @@ TEST(ExportHuggingFace, WritesWeightsAndTexts) {
   EXPECT_EQ(ReadFile(to + "/tokenizer.json").value(), kTokenizer);
   EXPECT_EQ(ReadFile(to + "/tokenizer_config.json").value(), kTokenizerConfig);
   EXPECT_FALSE(std::filesystem::exists(to + ".partial"));
+}
+
+TEST(ExportHuggingFace, TurnsWhatHuggingFaceStoresTransposed) {
+  const TemporaryFolder folder;
+  Wanted w("weights/w", {2, 3});
+  std::copy(kSix.begin(), kSix.end(), w.memory.data<float>());
+  w.piece.transposed = true;
+  const auto world = MakeSelfCommunicator();
+  WEFT_CHECK_OK(SaveCheckpoint(folder.path(), {.step = 1, .model_config_json = kConfig}, {w.piece}, *world));
+  Wanted same("weights/w", {2, 3});
+  WEFT_CHECK_OK(LoadCheckpointPieces(StepFolder(folder.path(), 1), {same.piece}));
+  EXPECT_EQ(same.values(), kSix) << "a checkpoint keeps our orientation";
+  WEFT_CHECK_OK(ExportHuggingFace(StepFolder(folder.path(), 1), folder.path() + "/out"));
+  const auto file = SafetensorsFile::Open(folder.path() + "/out/model.safetensors");
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_EQ(file->entries()[0].shape, (std::vector<uint64_t>{3, 2}));
+  EXPECT_EQ(file->Data(file->entries()[0]), BytesOf(std::vector<float>{kSix[0], kSix[3], kSix[1], kSix[4], kSix[2], kSix[5]}));
 }
 
 TEST(ExportHuggingFace, RoundsToBf16) {
