@@ -29,20 +29,25 @@ absl::Span<const TokenRange> Loader::PiecesOf(int64_t sample) const {
   return sample < num_sequences() ? plan_.PiecesOf(sample) : absl::Span<const TokenRange>();
 }
 
+Status Loader::AddSequence(int64_t sample, BatchBuilder* builder) const {
+  std::vector<int32_t> tokens;
+  std::vector<uint8_t> loss_mask;
+  for (const TokenRange& piece : PiecesOf(sample)) {
+    tokens.resize(piece.length + 1);
+    loss_mask.resize(piece.length + 1);
+    const TokenRange with_last_target = {piece.begin, piece.length + 1};
+    WEFT_RETURN_IF_ERROR(store_->Read(with_last_target, absl::MakeSpan(tokens), absl::MakeSpan(loss_mask)));
+    builder->AddPiece(tokens, loss_mask);
+  }
+  builder->EndSequence();
+  return absl::OkStatus();
+}
+
 StatusOr<MicroBatch> Loader::At(int64_t first_sample, int64_t count) const {
   WEFT_CHECK(first_sample >= 0 && count > 0) << first_sample << ", " << count;
   BatchBuilder builder(count, sequence_length());
-  std::vector<int32_t> tokens;
-  std::vector<uint8_t> loss_mask;
   for (int64_t sample = first_sample; sample < first_sample + count; ++sample) {
-    for (const TokenRange& piece : PiecesOf(sample)) {
-      tokens.resize(piece.length + 1);
-      loss_mask.resize(piece.length + 1);
-      const TokenRange with_last_target = {piece.begin, piece.length + 1};
-      WEFT_RETURN_IF_ERROR(store_->Read(with_last_target, absl::MakeSpan(tokens), absl::MakeSpan(loss_mask)));
-      builder.AddPiece(tokens, loss_mask);
-    }
-    builder.EndSequence();
+    WEFT_RETURN_IF_ERROR(AddSequence(sample, &builder));
   }
   return builder.Take();
 }

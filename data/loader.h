@@ -27,6 +27,8 @@ class Loader {
   // Samples [first_sample, first_sample + count), count * sequence_length tokens. Fails when the store turns out to be
   // damaged. From one thread at a time.
   StatusOr<MicroBatch> At(int64_t first_sample, int64_t count) const;
+  // The same of one sample, into a batch with others: adds its pieces and ends the sequence.
+  Status AddSequence(int64_t sample, BatchBuilder* builder) const;
 
   int64_t num_sequences() const { return plan_.num_sequences(); }  // samples an epoch
   int64_t num_tokens() const { return plan_.num_tokens(); }        // inputs an epoch, without padding

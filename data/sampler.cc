@@ -2,6 +2,8 @@
 #include "data/sampler.h"
 
 #include <bit>
+#include <limits>
+#include <numeric>
 
 #include "core/check.h"
 #include "core/rng.h"
@@ -9,6 +11,9 @@
 namespace weft {
 namespace {
 constexpr int kRounds = 6;  // four make a pseudo-random permutation (Luby and Rackoff); small halves like some more
+
+// The whole part of n * weight / total; weight <= total < 2^31.
+int64_t ShareOf(int64_t n, int64_t weight, int64_t total) { return n / total * weight + n % total * weight / total; }
 }  // namespace
 
 int64_t PermutedIndex(uint64_t seed, int64_t epoch, int64_t n, int64_t index) {
@@ -31,6 +36,18 @@ int64_t PermutedIndex(uint64_t seed, int64_t epoch, int64_t n, int64_t index) {
 
 int64_t SequenceAt(uint64_t seed, int64_t num_sequences, int64_t sample) {
   return PermutedIndex(seed, sample / num_sequences, num_sequences, sample % num_sequences);
+}
+
+SourceSample SourceAt(absl::Span<const int64_t> weights, int64_t sample) {
+  int64_t rest = std::accumulate(weights.begin(), weights.end(), int64_t{0});
+  WEFT_CHECK(sample >= 0 && rest > 0 && rest <= std::numeric_limits<int32_t>::max()) << sample << ", " << rest;
+  for (size_t source = 0; source + 1 < weights.size(); ++source) {
+    const int64_t before = ShareOf(sample, weights[source], rest);
+    if (ShareOf(sample + 1, weights[source], rest) > before) return {source, before};
+    sample -= before;
+    rest -= weights[source];
+  }
+  return {weights.size() - 1, sample};
 }
 
 }  // namespace weft

@@ -34,6 +34,7 @@ nlohmann::ordered_json ToJson(const StepMetrics& m) {
   line["step_ms"] = m.step_ms;
   line["memory_bytes"] = m.memory_bytes;
   if (m.eval_loss.has_value()) line["eval_loss"] = *m.eval_loss;
+  if (!m.eval_loss_by_source.empty()) line["eval_loss_by_source"] = m.eval_loss_by_source;
   return line;
 }
 
@@ -56,6 +57,11 @@ StatusOr<StepMetrics> FromJson(const std::string& text, const std::string& path,
   m.step_ms = NumberOr(line, "step_ms", 0);
   m.memory_bytes = NumberOr(line, "memory_bytes", 0);
   if (line.contains("eval_loss") && line.at("eval_loss").is_number()) m.eval_loss = line.at("eval_loss").get<double>();
+  if (line.contains("eval_loss_by_source") && line.at("eval_loss_by_source").is_array()) {
+    for (const nlohmann::json& loss : line.at("eval_loss_by_source")) {
+      m.eval_loss_by_source.push_back(loss.is_number() ? loss.get<double>() : std::nan(""));
+    }
+  }
   return m;
 }
 
@@ -72,6 +78,10 @@ std::string FormatStep(const StepMetrics& m, int64_t total_steps, double seconds
                                      WithThousands(static_cast<int64_t>(m.tokens_per_s)), m.step_ms,
                                      HumanBytes(m.memory_bytes), HumanDuration(seconds_left));
   if (m.eval_loss.has_value()) absl::StrAppendFormat(&line, "  validation loss %.4f", *m.eval_loss);
+  for (size_t i = 0; i < m.eval_loss_by_source.size(); ++i) {
+    absl::StrAppendFormat(&line, "%s%.4f", i == 0 ? " (by source " : ", ", m.eval_loss_by_source[i]);
+  }
+  if (!m.eval_loss_by_source.empty()) line += ")";
   return line;
 }
 

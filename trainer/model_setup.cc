@@ -64,9 +64,9 @@ Status CheckSameTokenizer(const RunConfig& config, const TokenStore& store) {
   if (absl::IsNotFound(theirs.status())) return absl::OkStatus();
   WEFT_RETURN_IF_ERROR(theirs.status());
   if (*theirs == store.tokenizer_json()) return absl::OkStatus();
-  return UserError(config.data.path, " was tokenised with another tokenizer than ", config.model.path,
+  return UserError(store.path(), " was tokenised with another tokenizer than ", config.model.path,
                    "/tokenizer.json; prepare it again: weft data prepare INPUT... --tokenizer ", config.model.path,
-                   " --to ", config.data.path);
+                   " --to ", store.path());
 }
 
 // The tokenizer says where documents begin and end, for whoever samples from the model.
@@ -98,7 +98,7 @@ StatusOr<ModelConfig> ResolveModel(const RunConfig& config, const TokenStore& st
     WEFT_RETURN_IF_ERROR(CheckSameTokenizer(config, store));
   }
   if (store.vocab_size() > model.vocab_size) {
-    return UserError("model.vocab_size is ", model.vocab_size, ", but ", config.data.path, " holds token ids up to ",
+    return UserError("model.vocab_size is ", model.vocab_size, ", but ", store.path(), " holds token ids up to ",
                      store.vocab_size() - 1, "; it must be at least ", store.vocab_size());
   }
   if (config.data.sequence_length > model.max_position_embeddings) {

@@ -11,6 +11,8 @@ namespace {
 
 constexpr int64_t kMostThreads = 4096;        // of a rank
 constexpr int64_t kMostMicroBatches = 1 << 20;  // of a step: its plan is a list of actions
+constexpr size_t kMostSources = 1000;
+constexpr int64_t kMostWeight = 1000000;  // the sum of all fits 31 bits
 constexpr int64_t kMostPrefetch = 1024;  // groups
 constexpr int64_t kMostTokens = (int64_t{1} << 31) - 1;  // of a micro-batch: positions are i32
 
@@ -72,9 +74,25 @@ void CheckParallel(const ParallelSection& p, Checker& check) {
   }
 }
 
+void CheckSources(const DataSection& data, Checker& check) {
+  if (data.path.empty() && data.sources.empty()) {
+    check.Fail("data.path", "not given; name a token store written by `weft data prepare`, or several in data.sources");
+  }
+  if (!data.path.empty() && !data.sources.empty()) {
+    check.Fail("data.path", StrCat("is given, and data.sources too", check.In("data.sources"), "; keep one of the two"));
+  }
+  check.Require(data.sources.size() <= kMostSources, "data.sources", StrCat("at most ", kMostSources), data.sources.size());
+  for (size_t i = 0; i < data.sources.size(); ++i) {
+    const std::string prefix = StrCat("data.sources.", i, ".");
+    const int64_t weight = data.sources[i].weight;
+    if (data.sources[i].path.empty()) check.Fail(prefix + "path", "not given; name a token store written by `weft data prepare`");
+    check.Require(weight > 0 && weight <= kMostWeight, prefix + "weight", StrCat("a number from 1 to ", kMostWeight), weight);
+  }
+}
+
 void CheckTop(const RunConfig& c, Checker& check) {
   if (c.output.empty()) check.Fail("output", "not given; name the folder of the run");
-  if (c.data.path.empty()) check.Fail("data.path", "not given; name a token store written by `weft data prepare`");
+  CheckSources(c.data, check);
   RequirePositive(check, "steps", c.steps);
   RequirePositive(check, "data.sequence_length", c.data.sequence_length);
   check.Require(c.seed >= 0, "seed", "0 or more", c.seed);
@@ -221,6 +239,10 @@ void NoticeUnusedShape(const ModelSection& model, ConfigReport& report) {
 }
 
 }  // namespace
+
+std::vector<DataSource> DataSection::AllSources() const {
+  return path.empty() ? sources : std::vector<DataSource>{{.path = path, .weight = 1}};
+}
 
 Status ResolveRunConfig(RunConfig& config, int64_t world_size, ConfigReport& report) {
   Checker check(report);

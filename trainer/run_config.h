@@ -13,6 +13,7 @@
 #include "core/config_reader.h"
 #include "core/fields.h"
 #include "core/status.h"
+#include "data/mixture.h"
 #include "model/recompute.h"
 #include "optim/lr_schedule.h"
 #include "optim/optimizer_config.h"
@@ -27,8 +28,10 @@ enum class VerifyParallel { kAuto, kAlways, kNever };
 enum class OffloadDevice { kNone, kCpu, kNvme };
 
 struct DataSection {
-  std::string path;             // token store, as `weft data prepare` writes it
-  int64_t sequence_length = 0;  // tokens
+  std::string path;                 // token store, as `weft data prepare` writes it
+  std::vector<DataSource> sources;  // or several; one of the two is given
+  int64_t sequence_length = 0;      // tokens
+  std::vector<DataSource> AllSources() const;
   void VisitFields(FieldVisitor& v);
 };
 
@@ -70,7 +73,7 @@ struct CheckpointSection {
 
 struct EvalSection {
   int64_t every = 0;    // steps; 0: at the end only
-  int64_t batches = 0;  // global batches of the validation split; 0: all of it
+  int64_t batches = 0;  // global batches of each source's validation split; 0: all of it
   void VisitFields(FieldVisitor& v);
 };
 

@@ -55,6 +55,7 @@ struct DataTypesSection {
 
 void DataSection::VisitFields(FieldVisitor& v) {
   v.Field("path", path, "token store written by `weft data prepare`");
+  v.Sections("sources", sources, "several token stores, mixed by weight, in place of path");
   v.Field("sequence_length", sequence_length, "tokens of one sequence");
 }
 
@@ -143,7 +144,7 @@ void CheckpointSection::VisitFields(FieldVisitor& v) {
 
 void EvalSection::VisitFields(FieldVisitor& v) {
   v.Field("every", every, "steps between evaluations on the validation split; 0: at the end only");
-  v.Field("batches", batches, "batches of train_batch_size sequences an evaluation takes; 0: the whole split");
+  v.Field("batches", batches, "batches of train_batch_size sequences an evaluation takes, of each source; 0: the whole split");
 }
 
 void LoggingSection::VisitFields(FieldVisitor& v) {

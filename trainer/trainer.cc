@@ -72,23 +72,21 @@ StatusOr<std::unique_ptr<Trainer>> Trainer::Create(const RunConfig& config, cons
 // make its numbers wrong.
 Status Trainer::CheckSameStart() {
   const std::string checkpoint = std::filesystem::path(resumed_from_).filename().string();
-  const std::string mine = StrCat(store_->digest(), " ", steps_done_);
-  const std::string shown = StrCat("data ", store_->digest().substr(0, 12), ", ", checkpoint.empty() ? "no checkpoint" : checkpoint);
+  const std::string mine = StrCat(data_->digest(), " ", steps_done_);
+  const std::string shown = StrCat("data ", data_->digest().substr(0, 12), ", ", checkpoint.empty() ? "no checkpoint" : checkpoint);
   const std::vector<std::string> starts = place_.world.AllGatherBytes(mine), texts = place_.world.AllGatherBytes(shown);
   for (size_t rank = 1; rank < starts.size(); ++rank) {
     if (starts[rank] == starts[0]) continue;
-    return UserError("rank ", rank, " would start from ", texts[rank], ", rank 0 from ", texts[0], "; ", config_.data.path, " and ",
+    return UserError("rank ", rank, " would start from ", texts[rank], ", rank 0 from ", texts[0], "; ", data_->Names(), " and ",
                      config_.output, " must be the same files on every host (a shared file system, or copies)");
   }
   return absl::OkStatus();
 }
 
 Status Trainer::Build() {
-  WEFT_ASSIGN_OR_RETURN(store_, TokenStore::Open(config_.data.path));
-  WEFT_ASSIGN_OR_RETURN(model_config_, ResolveModel(config_, *store_));
-  const auto seed = static_cast<uint64_t>(config_.seed);
-  WEFT_ASSIGN_OR_RETURN(loader_, Loader::Training(store_, config_.data.sequence_length, seed));
-  WEFT_ASSIGN_OR_RETURN(validation_, Loader::Validation(store_, config_.data.sequence_length));
+  WEFT_ASSIGN_OR_RETURN(data_, Mixture::Open(config_.data.AllSources(), config_.data.sequence_length,
+                                             static_cast<uint64_t>(config_.seed)));
+  WEFT_ASSIGN_OR_RETURN(model_config_, ResolveModel(config_, data_->first_store()));
   return BuildTraining();
 }
 
@@ -117,11 +115,12 @@ Status Trainer::CheckFits(const TrainingLayout& layout, const RankPlans& plans) 
   return CheckFitsMemory(config_, model_config_, memory, peaks.block_stashes, place_.device);
 }
 
-// A replica takes so many through one evaluation plan: those of a step, or fewer where the split is small.
+// A replica takes so many through one evaluation plan: those of a step, or fewer where the splits are small.
 int64_t Trainer::EvaluationMicroBatches() const {
   const int64_t per_micro_batch = *config_.train_micro_batch_size_per_gpu * mesh_.shape.dp;
-  return std::clamp<int64_t>((validation_->num_sequences() + per_micro_batch - 1) / per_micro_batch, 1,
-                             *config_.gradient_accumulation_steps);
+  int64_t sequences = 0;  // of the largest
+  for (size_t i = 0; i < data_->num_sources(); ++i) sequences = std::max(sequences, data_->validation(i).num_sequences());
+  return std::clamp<int64_t>((sequences + per_micro_batch - 1) / per_micro_batch, 1, *config_.gradient_accumulation_steps);
 }
 
 // Where the weights come from: a checkpoint, a Hugging Face folder, or the seed.
@@ -143,9 +142,9 @@ Status Trainer::StartWeights() {
 Status Trainer::Resume(const std::string& checkpoint) {
   WEFT_ASSIGN_OR_RETURN(const CheckpointInfo info, ReadCheckpointInfo(checkpoint));
   WEFT_RETURN_IF_ERROR(CheckSameRun(checkpoint, info.config_yaml, WriteConfig(config_)));
-  if (info.data_digest != store_->digest()) {
-    return UserError(checkpoint, " was trained on other data than ", config_.data.path,
-                     " now holds (was it prepared again?); restore it, choose another output, or set checkpoint.resume: "
+  if (info.data_digest != data_->digest()) {
+    return UserError(checkpoint, " was trained on other data than ", data_->Names(),
+                     " now holds (was it prepared again, or mixed with other weights?); restore it, choose another output, or set checkpoint.resume: "
                      "never to begin again");
   }
   if (info.step > config_.steps) {
@@ -196,7 +195,7 @@ Status Trainer::Run() {
   }
   LogInfo("training ", config_.output, " on ", DescribeDevice(), ": ", model_config_.model_type, " with ", NumParameters(model_config_),
           " parameters, mesh ", mesh_.shape.ToString(), ", ", *config_.train_batch_size, " sequences of ",
-          config_.data.sequence_length, " tokens a step, ", loader_->num_sequences(), " sequences an epoch", DescribeSharing());
+          config_.data.sequence_length, " tokens a step, ", data_->Describe(), DescribeSharing());
   WEFT_RETURN_IF_ERROR(RunToEnd());
   if (!is_writer()) return absl::OkStatus();
   WEFT_ASSIGN_OR_RETURN(const std::vector<StepMetrics> steps, ReadMetrics(config_.output + "/metrics.jsonl"));
@@ -265,7 +264,8 @@ Status Trainer::FinishStep(StepMetrics* metrics, MetricsFile* file) {
   }
   const bool last = steps_done_ == config_.steps;
   if (last || (config_.eval.every > 0 && steps_done_ % config_.eval.every == 0)) {
-    WEFT_ASSIGN_OR_RETURN(metrics->eval_loss, Evaluate());
+    const bool is_mixed = data_->num_sources() > 1;
+    WEFT_ASSIGN_OR_RETURN(metrics->eval_loss, Evaluate(is_mixed ? &metrics->eval_loss_by_source : nullptr));
   }
   const Status written = file == nullptr ? absl::OkStatus() : file->Append(*metrics);
   if (!written.ok()) LogWarning(written.message());  // a lost line of metrics is no reason to lose the run
@@ -288,10 +288,11 @@ StatusOr<StepMetrics> Trainer::Step() {
   RankRecord& record = CurrentRecord();
   record.BeginStep(step);
   StatusOr<std::vector<MicroBatch>> micro_batches =
-      LoadMicroBatches(*loader_, steps_done_ * *config_.train_batch_size, *config_.gradient_accumulation_steps);
+      LoadMicroBatches([&](int64_t first, int64_t count) { return data_->TrainingAt(first, count); },
+                       steps_done_ * *config_.train_batch_size, *config_.gradient_accumulation_steps);
   WEFT_ASSIGN_OR_RETURN(const int64_t tokens, AgreeOnTokens(micro_batches));
   if (tokens == 0) {
-    return DataError(config_.data.path, ": no token of the global batch of step ", step, " carries loss: its samples are "
+    return DataError(data_->Names(), ": no token of the global batch of step ", step, " carries loss: its samples are "
                      "prompts alone (long ones that were split?); prepare the data with a longer --sequence-length or "
                      "--too-long cut, or raise train_batch_size");
   }
@@ -315,12 +316,12 @@ StatusOr<StepMetrics> Trainer::Step() {
 }
 
 // `count` micro-batches of this replica out of the run of samples that begins at `first` and that the replicas share.
-StatusOr<std::vector<MicroBatch>> Trainer::LoadMicroBatches(const Loader& loader, int64_t first, int64_t count) {
+StatusOr<std::vector<MicroBatch>> Trainer::LoadMicroBatches(SamplesAt samples_at, int64_t first, int64_t count) {
   const int64_t size = *config_.train_micro_batch_size_per_gpu;
   const int64_t mine = first + mesh_.coord.of(Axis::kDp) * count * size;
   std::vector<MicroBatch> micro_batches;
   for (int64_t i = 0; i < count; ++i) {
-    WEFT_ASSIGN_OR_RETURN(MicroBatch micro_batch, loader.At(mine + i * size, size));
+    WEFT_ASSIGN_OR_RETURN(MicroBatch micro_batch, samples_at(mine + i * size, size));
     micro_batches.push_back(std::move(micro_batch));
   }
   return micro_batches;
@@ -335,22 +336,35 @@ StatusOr<int64_t> Trainer::AgreeOnTokens(const StatusOr<std::vector<MicroBatch>>
   return counts[0];
 }
 
-StatusOr<std::optional<double>> Trainer::Evaluate() {
-  const int64_t sequences = validation_->num_sequences();
-  if (sequences == 0) return std::optional<double>();
+StatusOr<Trainer::LossSum> Trainer::EvaluateSplit(const Loader& validation) {
   const int64_t count = EvaluationMicroBatches(), per_chunk = *config_.train_micro_batch_size_per_gpu * mesh_.shape.dp * count;
+  const int64_t sequences = validation.num_sequences();
   const int64_t limit = config_.eval.batches > 0 ? config_.eval.batches * *config_.train_batch_size : sequences;
-  double loss = 0;
-  int64_t tokens = 0;
+  LossSum sum;
   for (int64_t first = 0; first < std::min(sequences, limit); first += per_chunk) {
     CurrentRecord().Enter(Phase::kEvaluating);
-    StatusOr<std::vector<MicroBatch>> micro_batches = LoadMicroBatches(*validation_, first, count);
+    StatusOr<std::vector<MicroBatch>> micro_batches = LoadMicroBatches(
+        [&](int64_t sample, int64_t num_samples) { return validation.At(sample, num_samples); }, first, count);
     WEFT_ASSIGN_OR_RETURN(const int64_t unmasked, AgreeOnTokens(micro_batches));
     training_->Evaluate(std::move(*micro_batches));
-    loss += training_->ReadLossSum();
-    tokens += unmasked;
+    sum.loss += training_->ReadLossSum();
+    sum.tokens += unmasked;
   }
-  return std::optional<double>(loss / static_cast<double>(std::max<int64_t>(tokens, 1)));
+  return sum;
+}
+
+StatusOr<std::optional<double>> Trainer::Evaluate(std::vector<double>* by_source) {
+  LossSum total;
+  bool has_split = false;
+  for (size_t i = 0; i < data_->num_sources(); ++i) {
+    WEFT_ASSIGN_OR_RETURN(const LossSum sum, EvaluateSplit(data_->validation(i)));
+    has_split = has_split || data_->validation(i).num_sequences() > 0;
+    total.loss += sum.loss;
+    total.tokens += sum.tokens;
+    if (by_source != nullptr) by_source->push_back(sum.loss / static_cast<double>(sum.tokens));
+  }
+  if (!has_split) return std::optional<double>();
+  return std::optional<double>(total.loss / static_cast<double>(std::max<int64_t>(total.tokens, 1)));
 }
 
 Status Trainer::Save() {
@@ -359,9 +373,9 @@ Status Trainer::Save() {
                                .samples = steps_done_ * *config_.train_batch_size,
                                .config_yaml = WriteConfig(config_),
                                .model_config_json = ModelConfigToJson(model_config_).dump(2),
-                               .tokenizer_json = store_->tokenizer_json(),
-                               .tokenizer_config_json = store_->tokenizer_config_json(),
-                               .data_digest = store_->digest(),
+                               .tokenizer_json = data_->first_store().tokenizer_json(),
+                               .tokenizer_config_json = data_->first_store().tokenizer_config_json(),
+                               .data_digest = data_->digest(),
                                .mesh = mesh_.shape.ToString()};
   WEFT_RETURN_IF_ERROR(SaveTrainState(*stream_, training_->params(), config_.output, info, place_.world));
   last_saved_step_ = steps_done_;

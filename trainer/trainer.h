@@ -4,9 +4,11 @@
 #include <atomic>
 #include <memory>
 #include <string>
+#include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "checkpoint/checkpoint.h"
-#include "data/loader.h"
+#include "data/mixture.h"
 #include "parallel/process_mesh.h"
 #include "trainer/metrics.h"
 #include "trainer/rank_training.h"
@@ -37,8 +39,9 @@ class Trainer {
 
   // One optimizer step on the next global batch.
   StatusOr<StepMetrics> Step();
-  // Mean loss over the validation split; nullopt when there is none.
-  StatusOr<std::optional<double>> Evaluate();
+  // Mean loss over the validation splits of all sources; nullopt when there are none. `by_source`, where it is asked for,
+  // becomes the mean of each [sources], NaN where it has no validation split.
+  StatusOr<std::optional<double>> Evaluate(std::vector<double>* by_source = nullptr);
 
   int64_t steps_done() const { return steps_done_; }
   ParamStore& params() { return training_->params(); }
@@ -59,7 +62,13 @@ class Trainer {
   Status SaveInPassing();
   Status Prune();
   Status FinishStep(StepMetrics* metrics, MetricsFile* file);
-  StatusOr<std::vector<MicroBatch>> LoadMicroBatches(const Loader& loader, int64_t first, int64_t count);
+  struct LossSum {
+    double loss = 0;  // summed over `tokens`
+    int64_t tokens = 0;
+  };
+  StatusOr<LossSum> EvaluateSplit(const Loader& validation);
+  using SamplesAt = absl::FunctionRef<StatusOr<MicroBatch>(int64_t first_sample, int64_t count)>;
+  StatusOr<std::vector<MicroBatch>> LoadMicroBatches(SamplesAt samples_at, int64_t first, int64_t count);
   // The step's control reduction: unmasked tokens of all replicas' micro-batches. An error of any rank becomes
   // everybody's, and so does a request to stop.
   StatusOr<int64_t> AgreeOnTokens(const StatusOr<std::vector<MicroBatch>>& mine);
@@ -79,9 +88,7 @@ class Trainer {
   std::unique_ptr<Stream> transfer_stream_;  // between pipeline stages
   std::unique_ptr<Stream> host_stream_;  // CPU, for collectives on counts
 
-  std::shared_ptr<const TokenStore> store_;
-  std::unique_ptr<Loader> loader_;
-  std::unique_ptr<Loader> validation_;
+  std::unique_ptr<Mixture> data_;
   ModelConfig model_config_;
   std::unique_ptr<RankTraining> training_;
   int64_t steps_done_ = 0;

@@ -2,6 +2,7 @@
 #include "data/sampler.h"
 
 #include <cstdint>
+#include <numeric>
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -49,6 +50,37 @@ TEST(SamplerTest, SamplesRunThroughEpochs) {
   for (int64_t sample : {0, 9, 10, 25}) {
     EXPECT_EQ(SequenceAt(3, 10, sample), PermutedIndex(3, sample / 10, 10, sample % 10));
   }
+}
+
+TEST(SourceAtTest, DealsEachSourceItsShareAndEachOfItsSamplesOnce) {
+  const std::vector<std::vector<int64_t>> mixtures = {{1}, {3, 1}, {1, 3}, {1, 2, 3, 4}, {7, 7, 7}, {1000, 1, 10}, {1, 1, 1, 1, 1000}};
+  for (const std::vector<int64_t>& weights : mixtures) {
+    const int64_t total = std::accumulate(weights.begin(), weights.end(), int64_t{0});
+    std::vector<int64_t> next(weights.size());  // sample of each source
+    for (int64_t sample = 0; sample < 20 * total; ++sample) {
+      const SourceSample drawn = SourceAt(weights, sample);
+      ASSERT_EQ(drawn.sample, next[drawn.source]++) << "in order, none left out";
+      for (size_t source = 0; source < weights.size(); ++source) {
+        const double share = static_cast<double>((sample + 1) * weights[source]) / static_cast<double>(total);
+        ASSERT_NEAR(static_cast<double>(next[source]), share, static_cast<double>(source) + 1) << sample << ", source " << source;
+        if ((sample + 1) % total == 0) {
+          ASSERT_EQ(next[source], (sample + 1) / total * weights[source]);
+        }
+      }
+    }
+  }
+}
+
+TEST(SourceAtTest, StaysExactOverTheLongestRuns) {
+  const std::vector<int64_t> weights = {999999, 1000000, 3};
+  const int64_t total = 2000002, rounds = int64_t{1} << 40, begin = rounds * total;
+  std::vector<int64_t> counts(3);
+  for (int64_t sample = 0; sample < total; ++sample) {
+    const SourceSample here = SourceAt(weights, sample), later = SourceAt(weights, begin + sample);
+    ASSERT_EQ(later, (SourceSample{here.source, here.sample + rounds * weights[here.source]}));
+    ++counts[here.source];
+  }
+  EXPECT_EQ(counts, weights);
 }
 
 }  // namespace

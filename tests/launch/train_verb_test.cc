@@ -156,6 +156,27 @@ TEST_F(TrainVerb, StopsWhereTheLossIsNoNumber) {
   EXPECT_THAT(job.err, HasSubstr("lower optimizer.params.lr"));
 }
 
+TEST_F(TrainVerb, MixesSourcesTheSameOnAnyNumberOfRanks) {
+  const std::string other = Output("other.h5");
+  ASSERT_EQ(RunWeft("data prepare optim --to " + other + " --sequence-length 64").exit_code, 0);
+  const std::string mixed = "--set data.path=null --set data.sources='[{path: " + SmallTokenStore() + ", weight: 3}, {path: " + other +
+                            "}]' --set steps=6 --set eval.every=3";
+  ASSERT_EQ(RunWeft(TrainTiny(Output("a"), mixed)).exit_code, 0);
+  const JobResult two = RunWeft(TrainTiny(Output("b"), mixed + " --set train_micro_batch_size_per_gpu=2"), 2);
+  ASSERT_EQ(two.exit_code, 0) << two.err;
+  EXPECT_THAT(two.err, HasSubstr("3 of 4 from " + SmallTokenStore()));
+  const std::vector<double> a = MetricOf(Output("a"), "loss"), b = MetricOf(Output("b"), "loss");
+  ASSERT_EQ(a.size(), 6u);
+  for (size_t i = 0; i < a.size(); ++i) EXPECT_NEAR(b[i], a[i], 1e-5 * a[i]) << i;
+  EXPECT_THAT(Slurp(Output("b/metrics.jsonl")), HasSubstr("\"eval_loss_by_source\":["));
+  // A resolved configuration is itself a configuration.
+  EXPECT_EQ(RunWeft("inspect config " + Output("a/config.yaml")).exit_code, 0);
+  const JobResult other_weights = RunWeft("train " + Output("a/config.yaml") + " --set steps=7 --set scheduler.params.total_num_steps=6 "
+                                          "--set data.sources.1.weight=2");
+  EXPECT_EQ(other_weights.exit_code, 2);
+  EXPECT_THAT(other_weights.err, HasSubstr("mixed with other weights"));
+}
+
 struct Mistake {
   std::string name, arguments, message;
   std::vector<int> ranks = {0, 2};  // numbers of them to make it with; 0: not under mpirun

@@ -26,7 +26,9 @@ TEST(Metrics, FormatsALineForPeople) {
             "step   7/100  loss 2.5000  grad 1.25  lr 3.00e-04  12,345 tok/s  332 ms  1.5 GiB  3 min 20 s left");
   StepMetrics evaluated = Step(100);
   evaluated.eval_loss = 2.25;
-  EXPECT_THAT(FormatStep(evaluated, 100, 0), HasSubstr("validation loss 2.2500"));
+  EXPECT_THAT(FormatStep(evaluated, 100, 0), testing::EndsWith("validation loss 2.2500"));
+  evaluated.eval_loss_by_source = {2, 2.75};
+  EXPECT_THAT(FormatStep(evaluated, 100, 0), testing::EndsWith("validation loss 2.2500 (by source 2.0000, 2.7500)"));
 }
 
 TEST(Metrics, KeepsTheLinesUpToTheResumedStepAndAppends) {
@@ -34,7 +36,11 @@ TEST(Metrics, KeepsTheLinesUpToTheResumedStepAndAppends) {
   {
     StatusOr<MetricsFile> file = MetricsFile::Open(path, 0);
     ASSERT_TRUE(file.ok()) << file.status();
-    for (int64_t step = 1; step <= 5; ++step) EXPECT_TRUE(file->Append(Step(step, 10.0 / static_cast<double>(step))).ok());
+    for (int64_t step = 1; step <= 5; ++step) {
+      StepMetrics metrics = Step(step, 10.0 / static_cast<double>(step));
+      if (step == 2) metrics.eval_loss_by_source = {0.1 + 0.2, std::nan("")};  // the second has no validation split
+      EXPECT_TRUE(file->Append(metrics).ok());
+    }
   }
   std::ofstream(path, std::ios::app) << R"({"step": 6, "lo)";  // a write that was cut off
   {
@@ -47,6 +53,9 @@ TEST(Metrics, KeepsTheLinesUpToTheResumedStepAndAppends) {
   ASSERT_EQ(steps->size(), 4u);
   EXPECT_EQ((*steps)[2].loss, 10.0 / 3) << "numbers read back exactly";
   EXPECT_EQ((*steps)[3].loss, 0.1);
+  ASSERT_EQ((*steps)[1].eval_loss_by_source.size(), 2u);
+  EXPECT_EQ((*steps)[1].eval_loss_by_source[0], 0.1 + 0.2);
+  EXPECT_TRUE(std::isnan((*steps)[1].eval_loss_by_source[1]));
 }
 
 TEST(Metrics, NamesTheLineThatIsNotOne) {

@@ -148,7 +148,8 @@ checkpoint: {every: -5}
             "a.yaml:13: model.rope_scaling.low_freq_factor: not given; rope_type llama3 needs it\n"
             "a.yaml:13: model.rope_scaling.high_freq_factor: not given; rope_type llama3 needs it\n"
             "a.yaml:13: model.rope_scaling.original_max_position_embeddings: not given; rope_type llama3 needs it\n"
-            "a.yaml:14: data.path: not given; name a token store written by `weft data prepare`\n"
+            "a.yaml:14: data.path: not given; name a token store written by `weft data prepare`, or several in "
+            "data.sources\n"
             "a.yaml:14: data.sequence_length: expected a positive number, got 0\n"
             "a.yaml:15: train_batch_size: 9 is not train_micro_batch_size_per_gpu 4 (derived) * "
             "gradient_accumulation_steps 1 "
@@ -167,6 +168,21 @@ TEST(RunConfig, NearestNamesAndPlacesOfUnknownKeys) {
             "'weight_decay'?");
   EXPECT_EQ(With({"train_batch_size=8", "lr=1"}).error,
             "--set lr=1: lr: unknown key; did you mean 'optimizer.params.lr'?");
+}
+
+TEST(RunConfig, OneStoreOrSeveralSources) {
+  const std::string two = "data={sequence_length: 64, sources: [{path: a.h5, weight: 3}, {path: b.h5}]}";
+  const Outcome o = With({"train_batch_size=8", two});
+  ASSERT_EQ(o.error, "");
+  ASSERT_EQ(o.config.data.AllSources().size(), 2u);
+  EXPECT_EQ(o.config.data.AllSources()[0].weight, 3);
+  EXPECT_EQ(o.config.data.AllSources()[1].weight, 1);
+  EXPECT_EQ(With({"train_batch_size=8", two, "data.sources.1.weight=2"}).config.data.sources.at(1).weight, 2);
+  EXPECT_EQ(With({"train_batch_size=8"}).config.data.AllSources().size(), 1u);
+  EXPECT_EQ(With({"train_batch_size=8", two, "data.path=c.h5", "data.sources.0.weight=0", "data.sources.1.path=''"}).error,
+            StrCat("--set data.path=c.h5: data.path: is given, and data.sources too (--set ", two, "); keep one of the two\n"
+                   "--set data.sources.0.weight=0: data.sources.0.weight: expected a number from 1 to 1000000, got 0\n"
+                   "--set data.sources.1.path='': data.sources.1.path: not given; name a token store written by `weft data prepare`"));
 }
 
 TEST(RunConfig, RanksMustDivide) {

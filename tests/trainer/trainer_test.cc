@@ -8,6 +8,7 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <mutex>
 
 #include "core/rng.h"
@@ -55,10 +56,29 @@ class TrainerTest : public testing::Test {
     return config;
   }
 
+  // The same on data.h5 and a smaller store of other text, two samples of three from the first.
+  RunConfig MixedConfig(int world_size, const std::string& output) {
+    RunConfig config = Config(world_size, output);
+    const std::string other = folder_ + "/other.h5";
+    if (!std::filesystem::exists(other)) {
+      std::ofstream(folder_ + "/other.jsonl") << R"({"text": "ABABABABABABABABABABABABABABABAB"})" << "\n"
+                                              << R"({"text": "CDCDCDCDCDCDCDCDCDCDCDCDCDCDCDCDCDCDCDCDCDCDCDCDCDCD"})" << "\n"
+                                              << R"({"text": "EFEFEFEFEFEF"})" << "\n";
+      const Status prepared = PrepareData({.inputs = {folder_ + "/other.jsonl"}, .to = other, .tokenizer = "", .sequence_length = 32});
+      EXPECT_TRUE(prepared.ok()) << prepared;
+    }
+    config.data.sources = {{.path = config.data.path, .weight = 2}, {.path = other, .weight = 1}};
+    config.data.path = "";
+    return config;
+  }
+
   // Loss, gradient norm and validation loss of each step, as rank 0 sees them.
   std::vector<double> Train(int ranks, bool asynchronous, OffloadDevice offload = OffloadDevice::kNone) {
     RunConfig config = Config(ranks, "ranks" + std::to_string(ranks));
     config.zero_optimization.offload_optimizer.device = offload;
+    return Train(config, ranks, asynchronous);
+  }
+  std::vector<double> Train(const RunConfig& config, int ranks, bool asynchronous) {
     std::vector<double> seen;
     std::mutex mutex;
     RunThreadRanks(ranks, [&](Communicator& world) {
@@ -78,8 +98,35 @@ class TrainerTest : public testing::Test {
     return seen;
   }
 
+  void SavesAndResumesBitForBit(const std::function<RunConfig(const std::string& output)>& config_of);  // for two ranks
+
   const std::string folder_;
 };
+
+void TrainerTest::SavesAndResumesBitForBit(const std::function<RunConfig(const std::string&)>& config_of) {
+  const auto run = [&](const RunConfig& config) {
+    RunThreadRanks(2, [&](Communicator& world) {
+      StatusOr<std::unique_ptr<Trainer>> trainer = Trainer::Create(config, {.world = world, .device = Device::Cpu()});
+      ASSERT_TRUE(trainer.ok()) << trainer.status();
+      const Status status = (*trainer)->Run();
+      EXPECT_TRUE(status.ok()) << status;
+    });
+    const StatusOr<std::vector<StepMetrics>> steps = ReadMetrics(config.output + "/metrics.jsonl");
+    EXPECT_TRUE(steps.ok()) << steps.status();
+    std::vector<double> losses;
+    for (const StepMetrics& step : *steps) losses.push_back(step.loss);
+    return losses;
+  };
+  const std::vector<double> whole = run(config_of("whole"));
+  RunConfig part = config_of("part");
+  part.steps = 4;
+  EXPECT_EQ(run(part).size(), 4u);
+  part.steps = kSteps;
+  EXPECT_EQ(run(part), whole);
+  part.zero_optimization.offload_optimizer.device = OffloadDevice::kCpu;
+  part.checkpoint.resume = part.output + "/checkpoints/step-4";
+  EXPECT_EQ(run(part), whole) << "masters and moments go on in host memory";
+}
 
 TEST_F(TrainerTest, RanksAndDelaysChangeNothing) {
   const std::vector<double> alone = Train(1, false);
@@ -95,33 +142,67 @@ TEST_F(TrainerTest, RanksAndDelaysChangeNothing) {
   }
 }
 
+TEST_F(TrainerTest, MixedSourcesDoNotDependOnRanksOrMicroBatches) {
+  const std::vector<double> alone = Train(MixedConfig(1, "mixed1"), 1, false);
+  ASSERT_EQ(alone.size(), 3u * kSteps);
+  EXPECT_NE(alone, Train(1, false)) << "the second source is seen";
+  for (int ranks : {1, 2, 3}) {
+    RunConfig config = MixedConfig(ranks, "mixed" + std::to_string(ranks));
+    config.train_micro_batch_size_per_gpu = ranks == 1 ? 3 : 1;
+    config.gradient_accumulation_steps = 12 / ranks / *config.train_micro_batch_size_per_gpu;
+    const std::vector<double> together = Train(config, ranks, true);
+    ASSERT_EQ(together.size(), alone.size());
+    for (size_t i = 0; i < alone.size(); ++i) {
+      EXPECT_NEAR(together[i], alone[i], 1e-5 * std::abs(alone[i])) << ranks << " ranks, figure " << i;
+    }
+  }
+}
+
+TEST_F(TrainerTest, EvaluatesSourcesTogetherAndEach) {
+  const auto evaluate = [&](const RunConfig& config, std::vector<double>* by_source) {
+    const std::unique_ptr<Communicator> self = MakeSelfCommunicator();
+    StatusOr<std::unique_ptr<Trainer>> trainer = Trainer::Create(config, {.world = *self, .device = Device::Cpu()});
+    EXPECT_TRUE(trainer.ok()) << trainer.status();
+    return (*trainer)->Evaluate(by_source)->value();
+  };
+  const RunConfig mixed = MixedConfig(1, "mixed");
+  std::vector<double> by_source;
+  const double all = evaluate(mixed, &by_source);
+  ASSERT_EQ(by_source.size(), 2u);
+  double loss = 0, tokens = 0;
+  for (size_t i = 0; i < 2; ++i) {
+    RunConfig alone = mixed;
+    alone.data.sources = {mixed.data.sources[i]};
+    const auto store = *TokenStore::Open(alone.data.sources[0].path);
+    const auto num_tokens = static_cast<double>((*Loader::Validation(store, 32))->num_tokens());
+    EXPECT_NEAR(by_source[i], evaluate(alone, nullptr), 1e-6);
+    loss += by_source[i] * num_tokens;
+    tokens += num_tokens;
+  }
+  EXPECT_NEAR(all, loss / tokens, 1e-6);
+}
+
 TEST_F(TrainerTest, AnOffloadedOptimizerChangesNoBit) {
   for (int ranks : {1, 2}) EXPECT_EQ(Train(ranks, true, OffloadDevice::kCpu), Train(ranks, false));
 }
 
 TEST_F(TrainerTest, ARunOfThreadRanksSavesAndResumesBitForBit) {
-  const auto run = [&](const RunConfig& config) {
-    RunThreadRanks(2, [&](Communicator& world) {
-      StatusOr<std::unique_ptr<Trainer>> trainer = Trainer::Create(config, {.world = world, .device = Device::Cpu()});
-      ASSERT_TRUE(trainer.ok()) << trainer.status();
-      const Status status = (*trainer)->Run();
-      EXPECT_TRUE(status.ok()) << status;
-    });
-    const StatusOr<std::vector<StepMetrics>> steps = ReadMetrics(config.output + "/metrics.jsonl");
-    EXPECT_TRUE(steps.ok()) << steps.status();
-    std::vector<double> losses;
-    for (const StepMetrics& step : *steps) losses.push_back(step.loss);
-    return losses;
-  };
-  const std::vector<double> whole = run(Config(2, "whole"));
-  RunConfig part = Config(2, "part");
-  part.steps = 4;
-  EXPECT_EQ(run(part).size(), 4u);
-  part.steps = kSteps;
-  EXPECT_EQ(run(part), whole);
-  part.zero_optimization.offload_optimizer.device = OffloadDevice::kCpu;
-  part.checkpoint.resume = part.output + "/checkpoints/step-4";
-  EXPECT_EQ(run(part), whole) << "masters and moments go on in host memory";
+  SavesAndResumesBitForBit([&](const std::string& output) { return Config(2, output); });
+}
+
+TEST_F(TrainerTest, ARunOnMixedSourcesResumesBitForBit) {
+  SavesAndResumesBitForBit([&](const std::string& output) { return MixedConfig(2, output); });
+}
+
+TEST_F(TrainerTest, OtherWeightsAreOtherData) {
+  const std::unique_ptr<Communicator> self = MakeSelfCommunicator();
+  RunConfig config = MixedConfig(1, "mixed");
+  config.steps = 1;
+  ASSERT_TRUE((*Trainer::Create(config, {.world = *self, .device = Device::Cpu()}))->Run().ok());
+  config.data.sources[0].weight = 3;
+  const auto refused = Trainer::Create(config, {.world = *self, .device = Device::Cpu()});
+  EXPECT_EQ(ExitCode(refused.status()), 2);
+  EXPECT_THAT(std::string(refused.status().message()), testing::HasSubstr("mixed with other weights"));
 }
 
 // A job that was requeued while the old one lingers must not take its checkpoints apart.

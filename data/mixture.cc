@@ -1,0 +1,86 @@
+// Several loaders behind one numbering of samples (see mixture.h).
+#include "data/mixture.h"
+
+#include <openssl/evp.h>
+
+#include <numeric>
+#include <utility>
+
+#include "absl/strings/escaping.h"
+#include "core/check.h"
+#include "data/sampler.h"
+
+namespace weft {
+namespace {
+
+std::string HexSha256(const std::string& text) {
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned int size = 0;
+  WEFT_CHECK(EVP_Digest(text.data(), text.size(), digest, &size, EVP_sha256(), nullptr) == 1);
+  return absl::BytesToHexString({reinterpret_cast<const char*>(digest), size});
+}
+
+Status CheckSameTokenizer(const TokenStore& first, const TokenStore& store) {
+  if (store.tokenizer_json() == first.tokenizer_json() && store.tokenizer_config_json() == first.tokenizer_config_json()) {
+    return absl::OkStatus();
+  }
+  return UserError(store.path(), " was tokenised with another tokenizer than ", first.path(),
+                   "; prepare all sources of a run with the same one");
+}
+
+}  // namespace
+
+Status Mixture::Add(const DataSource& source, int64_t sequence_length, uint64_t seed) {
+  Source opened;
+  WEFT_ASSIGN_OR_RETURN(opened.store, TokenStore::Open(source.path));
+  if (!sources_.empty()) WEFT_RETURN_IF_ERROR(CheckSameTokenizer(first_store(), *opened.store));
+  WEFT_ASSIGN_OR_RETURN(opened.training, Loader::Training(opened.store, sequence_length, seed));
+  WEFT_ASSIGN_OR_RETURN(opened.validation, Loader::Validation(opened.store, sequence_length));
+  sources_.push_back(std::move(opened));
+  weights_.push_back(source.weight);
+  return absl::OkStatus();
+}
+
+StatusOr<std::unique_ptr<Mixture>> Mixture::Open(absl::Span<const DataSource> sources, int64_t sequence_length,
+                                                 uint64_t seed) {
+  WEFT_CHECK(!sources.empty());
+  std::unique_ptr<Mixture> mixture(new Mixture);
+  mixture->sequence_length_ = sequence_length;
+  std::string digests = "weft sources";
+  for (const DataSource& source : sources) {
+    WEFT_CHECK_GT(source.weight, 0);
+    WEFT_RETURN_IF_ERROR(mixture->Add(source, sequence_length, seed));
+    StrAppend(&digests, "\n", source.weight, " ", mixture->sources_.back().store->digest());
+  }
+  mixture->digest_ = sources.size() == 1 ? mixture->first_store().digest() : HexSha256(digests);
+  return mixture;
+}
+
+StatusOr<MicroBatch> Mixture::TrainingAt(int64_t first_sample, int64_t count) const {
+  WEFT_CHECK(first_sample >= 0 && count > 0) << first_sample << ", " << count;
+  BatchBuilder builder(count, sequence_length_);
+  for (int64_t sample = first_sample; sample < first_sample + count; ++sample) {
+    const SourceSample drawn = SourceAt(weights_, sample);
+    WEFT_RETURN_IF_ERROR(sources_[drawn.source].training->AddSequence(drawn.sample, &builder));
+  }
+  return builder.Take();
+}
+
+std::string Mixture::Names() const {
+  std::string names;
+  for (const Source& source : sources_) StrAppend(&names, names.empty() ? "" : ", ", source.store->path());
+  return names;
+}
+
+std::string Mixture::Describe() const {
+  if (num_sources() == 1) return StrCat(sources_[0].training->num_sequences(), " sequences an epoch");
+  const int64_t total = std::accumulate(weights_.begin(), weights_.end(), int64_t{0});
+  std::string text;
+  for (size_t i = 0; i < sources_.size(); ++i) {
+    StrAppend(&text, i == 0 ? "" : ", ", weights_[i], " of ", total, " from ", sources_[i].store->path(), " (",
+              sources_[i].training->num_sequences(), " an epoch)");
+  }
+  return text;
+}
+
+}  // namespace weft
