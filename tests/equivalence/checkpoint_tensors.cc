@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
+
 #include "checkpoint/checkpoint.h"
 #include "parallel/param_spec.h"
 
@@ -27,6 +29,20 @@ std::map<std::string, std::vector<float>> ReadCheckpointTensors(const std::strin
   const Status loaded = LoadCheckpointPieces(*checkpoint, pieces);
   EXPECT_TRUE(loaded.ok()) << loaded;
   return values;
+}
+
+testing::AssertionResult AreSameBits(const std::map<std::string, std::vector<float>>& a,
+                                     const std::map<std::string, std::vector<float>>& b) {
+  if (a.empty()) return testing::AssertionFailure() << "no tensors";
+  if (a.size() != b.size()) return testing::AssertionFailure() << a.size() << " tensors and " << b.size();
+  for (const auto& [name, values] : a) {
+    const auto found = b.find(name);
+    if (found == b.end()) return testing::AssertionFailure() << name << " is in one alone";
+    const bool same = values.size() == found->second.size() &&
+                      std::memcmp(values.data(), found->second.data(), values.size() * sizeof(float)) == 0;
+    if (!same) return testing::AssertionFailure() << name << " differs";
+  }
+  return testing::AssertionSuccess();
 }
 
 std::map<std::string, std::vector<float>> ReadCheckpointWeights(const std::string& run_folder) {

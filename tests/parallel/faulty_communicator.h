@@ -1,7 +1,7 @@
 // FaultyCommunicator: a communicator that goes wrong at a chosen call, to prove that a test would notice.
 //
 // Wraps the world of a rank on the CPU; what is split from it is wrapped as well. A fault says at which calls (of a kind,
-// on a communicator of a name) and what happens instead: the peers' shares are lost, or the result is scaled.
+// on a communicator of a name) and what happens instead: the peers' shares are lost, the result is scaled, or the size is another.
 #pragma once
 
 #include <atomic>
@@ -29,6 +29,7 @@ enum class FaultEffect : uint8_t {
   // Ranks must agree on it, and a Send is lost together with its Receive, or the job hangs.
   kSkip,
   kScale,  // the call is made; then this rank's result is multiplied by `factor` (a Send: nothing happens)
+  kShorten,  // all-reduce alone: this rank's call is made with one element fewer than the others'
 };
 
 struct Fault {
@@ -83,7 +84,8 @@ class FaultyCommunicator : public Communicator {
 
   void AllReduce(Stream& stream, TensorView data, ReduceOp op) override {
     const Fault* fault = Strike(CallKind::kAllReduce, data);
-    if (!IsSkipped(fault)) inner_.AllReduce(stream, data, op);
+    const bool is_shortened = fault != nullptr && fault->effect == FaultEffect::kShorten;
+    if (!IsSkipped(fault)) inner_.AllReduce(stream, is_shortened ? data.Flat().Rows(0, data.num_elements() - 1) : data, op);
     ScaleIf(fault, stream, data);
   }
   void AllGather(Stream& stream, ConstTensorView part, TensorView whole) override {

@@ -1,8 +1,8 @@
 // weft_faulty_train FAULT KEY=VALUE...: trains configs/tiny.yaml as `weft train` does, but on rank 1 something goes
 // wrong in the fifth reduction of gradients over the data-parallel ranks. For tests of the watchdog, under mpirun.
 //
-// FAULT: skip (leaves the reduction out), hang (stops computing before it), throw (an exception nobody catches, as
-// without memory), none.
+// FAULT: skip (leaves the reduction out), size (makes it with an element less), hang (stops computing before it), throw
+// (an exception nobody catches, as without memory), none.
 #include <unistd.h>
 
 #include <cstdio>
@@ -23,12 +23,13 @@ Fault MakeFault(const std::string& kind) {
   constexpr int kStrikes = 5;
   Fault fault;
   fault.nth = kStrikes - 1;
+  fault.effect = kind == "size" ? FaultEffect::kShorten : FaultEffect::kSkip;
   fault.where = [kind, count = std::make_shared<int>(0)](const FaultyCall& call) {
     if (kind == "none" || call.communicator.name() != "dp" || call.communicator.rank() != 1) return false;
     if (call.kind != CallKind::kAllReduce) return false;
     if (++*count == kStrikes && kind == "throw") throw std::bad_alloc();
     while (*count == kStrikes && kind == "hang") ::sleep(1);
-    return kind == "skip";
+    return kind == "skip" || kind == "size";
   };
   return fault;
 }

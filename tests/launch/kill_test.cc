@@ -1,0 +1,168 @@
+// kill -9 of random ranks at random moments of a job that is started again and again: each time its processes are gone
+// soon, the rank is named, and the newest checkpoint is whole; at the end the weights are those of an undisturbed run.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include "checkpoint/checkpoint.h"
+#include "core/rng.h"
+#include "core/str_cat.h"
+#include "tests/equivalence/checkpoint_tensors.h"
+#include "tests/launch/running_job.h"
+
+namespace weft {
+namespace {
+
+using testing::AnyOf;
+using testing::HasSubstr;
+using testing::Not;
+using Clock = std::chrono::steady_clock;
+
+constexpr int kRanks = 4;
+constexpr double kPatienceS = 60;
+
+struct Layout {
+  std::string name, settings;
+  int num_kills;
+};
+void PrintTo(const Layout& layout, std::ostream* out) { *out << layout.name; }
+
+enum class Moment { kStart, kStep, kSave };
+constexpr std::array<Moment, 4> kMoments = {Moment::kStart, Moment::kSave, Moment::kStep, Moment::kSave};
+
+// From then on mpirun knows which rank a process is.
+bool HasStartedMpi(int pid) {
+  std::ifstream file(StrCat("/proc/", pid, "/maps"));
+  const std::string maps = {std::istreambuf_iterator<char>(file), {}};
+  return maps.find("vader_segment") != std::string::npos;
+}
+
+int CountOf(const std::string& part, const std::string& text) {
+  int count = 0;
+  for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++count;
+  return count;
+}
+
+// The step of the newest complete checkpoint; 0: none.
+int64_t NewestStep(const std::string& run) {
+  const StatusOr<std::string> checkpoint = FindCheckpoint(run);
+  if (!checkpoint.ok()) return 0;
+  const StatusOr<CheckpointInfo> info = ReadCheckpointInfo(*checkpoint);
+  EXPECT_TRUE(info.ok()) << info.status();
+  return info.ok() ? info->step : 0;
+}
+
+// Of the last "saved .../step-N" among a job's messages; 0: none.
+int64_t LastStepSaid(const std::string& messages) {
+  const size_t line = messages.rfind("\nsaved ");
+  if (line == std::string::npos) return 0;
+  const size_t number = messages.find("step-", line);
+  return number == std::string::npos ? 0 : std::atoll(messages.c_str() + number + 5);
+}
+
+// A save of a run that is under way, or was cut short.
+bool HasUnfinishedSave(const std::string& run, std::filesystem::file_time_type since) {
+  std::error_code ignored;  // the job makes and removes folders meanwhile
+  for (std::filesystem::directory_iterator entry(run + "/checkpoints", ignored), end; !ignored && entry != end;
+       entry.increment(ignored)) {
+    const bool is_complete = std::filesystem::exists(entry->path() / "complete", ignored);
+    if (!is_complete && std::filesystem::last_write_time(entry->path(), ignored) > since) return true;
+  }
+  return false;
+}
+
+class Kills : public testing::TestWithParam<Layout> {
+ protected:
+  std::string Train(const std::string& run, const std::string& more) const {
+    return StrCat(WEFT_BINARY, " train configs/tiny.yaml --set threads=1 --set verify_parallel=never --set train_batch_size=4 ",
+                  "--set scheduler.params.total_num_steps=10000 --set eval.batches=1 --set checkpoint.keep=2 ",
+                  "--set data.path=", SmallTokenStore(), " --set output=", run, " ", GetParam().settings, " ", more);
+  }
+  template <typename Condition>
+  static void WaitUntil(RunningJob& job, const Condition& holds) {
+    while (job.IsRunning() && !holds()) std::this_thread::sleep_for(std::chrono::microseconds(200));
+  }
+  // Returns at a moment of the wanted kind.
+  void Await(Moment moment, uint64_t number, RunningJob& job) const {
+    const auto random_ms = [&](uint64_t below) { return std::chrono::milliseconds(rng_.Below(2 * number, below)); };
+    if (moment == Moment::kStart) return std::this_thread::sleep_for(random_ms(800));
+    const int saves = 1 + static_cast<int>(rng_.Below(2 * number, 4));
+    WaitUntil(job, [&] { return CountOf("\nsaved ", job.Messages()) >= saves; });  // then nothing old lies about
+    if (moment == Moment::kStep) return std::this_thread::sleep_for(random_ms(100));
+    WaitUntil(job, [&] { return HasUnfinishedSave(run_, std::filesystem::file_time_type::min()); });
+    std::this_thread::sleep_for(random_ms(3));
+  }
+  // Starts the job and kills a rank; what must hold afterwards.
+  void KillOnce(uint64_t number) {
+    const int64_t newest = NewestStep(run_);
+    const std::filesystem::file_time_type started = std::filesystem::file_time_type::clock::now();
+    RunningJob job(Train(run_, "--set steps=1000000 --set checkpoint.every=1"), kRanks);
+    const int rank = static_cast<int>(rng_.Below(2 * number + 1, kRanks));
+    const int pid = job.AwaitProcessOfRank(rank);
+    ASSERT_GT(pid, 0) << job.Messages();
+    Await(kMoments[number % kMoments.size()], number, job);
+    const bool is_known_to_mpirun = HasStartedMpi(pid);
+    const Clock::time_point killed = Clock::now();
+    ASSERT_EQ(kill(pid, SIGKILL), 0);
+    const JobResult result = job.Wait();
+    ASSERT_TRUE(job.IsGoneWithin(kPatienceS, killed)) << result.err;
+    EXPECT_NE(result.exit_code, 0);
+    const bool is_named_by_mpirun = result.err.find(StrCat("process rank ", rank, " ")) != std::string::npos;
+    const bool is_named_by_watchdog = result.err.find(StrCat("stands still: rank ", rank, " ")) != std::string::npos;
+    if (is_known_to_mpirun) {  // else it may say no more than that some process has ended
+      EXPECT_TRUE(is_named_by_mpirun || is_named_by_watchdog) << "rank " << rank << ":\n" << result.err;
+    }
+    EXPECT_GE(NewestStep(run_), std::max(newest, LastStepSaid(result.err))) << "nothing that was saved is lost";
+    if (NewestStep(run_) > 0) ReadCheckpointTensors(run_);  // every byte, or the test fails
+    tally_.slowest_end_s = std::max(tally_.slowest_end_s, SecondsSince(killed));
+    tally_.named_by_mpirun += is_named_by_mpirun ? 1 : 0;
+    tally_.named_by_watchdog += is_named_by_watchdog ? 1 : 0;
+    tally_.in_start += result.err.find("training ") == std::string::npos ? 1 : 0;
+    tally_.in_save += HasUnfinishedSave(run_, started) ? 1 : 0;
+  }
+  struct Tally {
+    int in_start = 0, in_save = 0, named_by_mpirun = 0, named_by_watchdog = 0;
+    double slowest_end_s = 0;
+  };
+  const ScratchFolder scratch_;
+  const std::string run_ = scratch_.path() + "/killed", whole_ = scratch_.path() + "/whole";
+  const Rng rng_{7, StreamKey(GetParam().name)};
+  Tally tally_;
+};
+
+TEST_P(Kills, LoseNothing) {
+  const int kills = GetParam().num_kills;
+  for (int i = 0; i < kills && !HasFatalFailure(); ++i) KillOnce(static_cast<uint64_t>(i));
+  if (HasFatalFailure()) return;
+  const std::string steps = StrCat("--set steps=", NewestStep(run_) + 2);
+  std::printf("%s: %d kills, %d of them before the first step, %d in a save; named by mpirun %d, by the watchdog %d; gone after %.1f s "
+              "at most; %d steps\n",
+              GetParam().name.c_str(), kills, tally_.in_start, tally_.in_save, tally_.named_by_mpirun, tally_.named_by_watchdog,
+              tally_.slowest_end_s, static_cast<int>(NewestStep(run_)));
+  EXPECT_GE(tally_.in_start, kills / 6);
+  EXPECT_GE(tally_.in_save, kills / 6) << "half of the moments are meant to lie in saves";
+  for (const std::string& run : {run_, whole_}) {
+    const JobResult job = RunningJob(Train(run, steps + " --set checkpoint.every=0"), kRanks).Wait();
+    ASSERT_EQ(job.exit_code, 0) << job.err;
+  }
+  EXPECT_EQ(MetricOf(run_, "loss"), MetricOf(whole_, "loss"));
+  EXPECT_TRUE(AreSameBits(ReadCheckpointTensors(run_), ReadCheckpointTensors(whole_)));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, Kills,
+    testing::Values(Layout{"Dp4", "", 14}, Layout{"Tp2Dp2", "--set parallel.tp=2", 13},
+                    Layout{"Pp2Dp2Zero3Offloaded",
+                           "--set parallel.pp=2 --set zero_optimization.stage=3 --set zero_optimization.offload_optimizer.device=cpu",
+                           13}),
+    [](const auto& info) { return info.param.name; });
+
+}  // namespace
+}  // namespace weft
