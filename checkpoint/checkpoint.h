@@ -28,6 +28,7 @@ struct CheckpointInfo {
   std::string model_config_json;      // Hugging Face's config.json
   std::string tokenizer_json;         // Hugging Face's tokenizer.json
   std::string tokenizer_config_json;  // Hugging Face's tokenizer_config.json
+  std::string table_yaml{};           // how rows of a table became text: data/table_spec.h
   std::string data_digest;            // of the token store; which data the samples were of
   std::string mesh;                   // "pp1 dp2 tp1": for people
 };

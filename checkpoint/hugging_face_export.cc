@@ -134,7 +134,8 @@ Status WriteTexts(const CheckpointInfo& info, const std::string& folder, DType d
 // --- The target folder ----------------------------------------------------------------------------------------------
 
 bool IsNameOfOurs(const std::string& name) {
-  static const std::set<std::string> kNames = {kSingleFile, kShardTable, kConfigFile, kGenerationConfigFile, kTokenizerFile, kTokenizerConfigFile};
+  static const std::set<std::string> kNames = {kSingleFile, kShardTable, kConfigFile, kGenerationConfigFile, kTokenizerFile, kTokenizerModelFile,
+                                               kTokenizerConfigFile, kTableFile};
   return kNames.contains(name) || (name.starts_with("model-") && name.ends_with(".safetensors"));
 }
 

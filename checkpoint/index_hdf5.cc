@@ -21,6 +21,7 @@ constexpr Text kTexts[] = {{"config_yaml", &CheckpointInfo::config_yaml},
                            {"tokenizer_config_json", &CheckpointInfo::tokenizer_config_json},
                            {"data_digest", &CheckpointInfo::data_digest},
                            {"mesh", &CheckpointInfo::mesh}};
+constexpr Text kOptionalTexts[] = {{"table_yaml", &CheckpointInfo::table_yaml}};
 
 using Extents = std::array<hsize_t, 2>;
 
@@ -59,6 +60,9 @@ Status WriteInfo(const hdf5::Handle& file, const CheckpointInfo& info) {
   WEFT_RETURN_IF_ERROR(hdf5::WriteNumber(group, "step", info.step));
   WEFT_RETURN_IF_ERROR(hdf5::WriteNumber(group, "samples", info.samples));
   for (const Text& text : kTexts) WEFT_RETURN_IF_ERROR(hdf5::WriteText(group, text.name, info.*text.field));
+  for (const Text& text : kOptionalTexts) {
+    WEFT_RETURN_IF_ERROR(hdf5::WriteOptionalText(group, text.name, info.*text.field));
+  }
   return absl::OkStatus();
 }
 
@@ -69,6 +73,9 @@ StatusOr<CheckpointInfo> ReadInfo(const hdf5::Handle& file) {
   WEFT_ASSIGN_OR_RETURN(info.samples, hdf5::ReadNumber(group, "samples"));
   for (const Text& text : kTexts) {
     WEFT_ASSIGN_OR_RETURN(info.*text.field, hdf5::ReadText(group, text.name));
+  }
+  for (const Text& text : kOptionalTexts) {
+    WEFT_ASSIGN_OR_RETURN(info.*text.field, hdf5::ReadOptionalText(group, text.name));
   }
   return info;
 }

@@ -78,6 +78,7 @@ StatusOr<ModelFolderTexts> MakeModelFolderTexts(const CheckpointInfo& info, DTyp
   texts[kGenerationConfigFile] = Pretty(GenerationConfig(config, tokenizer, tokenizer_config));
   if (!info.tokenizer_json.empty()) WEFT_RETURN_IF_ERROR(AddTokenizerFile(tokenizer, info.tokenizer_json, &texts));
   if (!info.tokenizer_config_json.empty()) texts[kTokenizerConfigFile] = info.tokenizer_config_json;
+  if (!info.table_yaml.empty()) texts[kTableFile] = info.table_yaml;
   return texts;
 }
 

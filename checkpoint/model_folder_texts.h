@@ -14,11 +14,13 @@ inline constexpr char kGenerationConfigFile[] = "generation_config.json";
 inline constexpr char kTokenizerFile[] = "tokenizer.json";
 inline constexpr char kTokenizerModelFile[] = "tokenizer.model";  // of SentencePiece, in place of tokenizer.json
 inline constexpr char kTokenizerConfigFile[] = "tokenizer_config.json";
+inline constexpr char kTableFile[] = "table.yaml";  // weft's own: `weft data render` reads it
 
 using ModelFolderTexts = std::map<std::string, std::string>;  // file name -> contents
 
 // config.json is the checkpoint's with the dtype of the export; generation_config.json has the special ids of
-// config.json or else of the tokenizer; the tokenizer's files are as they were, and absent where the checkpoint has none.
+// config.json or else of the tokenizer; the tokenizer's files and table.yaml are as they were, and absent where the
+// checkpoint has none.
 StatusOr<ModelFolderTexts> MakeModelFolderTexts(const CheckpointInfo& info, DType dtype);
 
 // model.safetensors.index.json. weight_map: tensor -> file name.

@@ -225,6 +225,17 @@ StatusOr<std::string> ReadText(const Handle& parent, const char* name) {
   return text;
 }
 
+Status WriteOptionalText(const Handle& parent, const char* name, const std::string& text) {
+  return text.empty() ? absl::OkStatus() : WriteText(parent, name, text);
+}
+
+StatusOr<std::string> ReadOptionalText(const Handle& parent, const char* name) {
+  Quiet quiet;
+  const htri_t exists = H5Lexists(parent.id(), name, H5P_DEFAULT);
+  if (exists < 0) return LastError(StrCat("cannot look for /", name));
+  return exists > 0 ? ReadText(parent, name) : std::string();
+}
+
 Status WriteNumber(const Handle& object, const char* attribute, int64_t value) {
   Quiet quiet;
   const Handle space(H5Screate(H5S_SCALAR));

@@ -102,6 +102,9 @@ StatusOr<Handle> OpenGroup(const Handle& parent, const char* name);
 
 Status WriteText(const Handle& parent, const char* name, const std::string& text);
 StatusOr<std::string> ReadText(const Handle& parent, const char* name);  // at most 1 GiB
+// A text that files may lack: one that is empty is not written, and an absent one is read as empty.
+Status WriteOptionalText(const Handle& parent, const char* name, const std::string& text);
+StatusOr<std::string> ReadOptionalText(const Handle& parent, const char* name);
 
 Status WriteNumber(const Handle& object, const char* attribute, int64_t value);
 StatusOr<int64_t> ReadNumber(const Handle& object, const char* attribute);

@@ -34,10 +34,22 @@ Status Mixture::Add(const DataSource& source, int64_t sequence_length, uint64_t 
   Source opened;
   WEFT_ASSIGN_OR_RETURN(opened.store, TokenStore::Open(source.path));
   if (!sources_.empty()) WEFT_RETURN_IF_ERROR(CheckSameTokenizer(first_store(), *opened.store));
+  WEFT_RETURN_IF_ERROR(AddTable(*opened.store));
   WEFT_ASSIGN_OR_RETURN(opened.training, Loader::Training(opened.store, sequence_length, seed));
   WEFT_ASSIGN_OR_RETURN(opened.validation, Loader::Validation(opened.store, sequence_length));
   sources_.push_back(std::move(opened));
   weights_.push_back(source.weight);
+  return absl::OkStatus();
+}
+
+// A model carries one.
+Status Mixture::AddTable(const TokenStore& store) {
+  if (store.table_yaml().empty()) return absl::OkStatus();
+  if (!table_yaml_.empty() && store.table_yaml() != table_yaml_) {
+    return UserError(store.path(), " was rendered by another table's specification, or one that was fitted to other rows, "
+                     "than a source before it: prepare it with --table and that source's store");
+  }
+  table_yaml_ = store.table_yaml();
   return absl::OkStatus();
 }
 

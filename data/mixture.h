@@ -32,7 +32,7 @@ struct DataSource {
 class Mixture {
  public:
   // Opens all stores. `sources` is not empty, weights are positive and their sum fits 31 bits. Fails where a store cannot
-  // be used, has nothing to train on, or has another tokenizer than the first.
+  // be used, has nothing to train on, has another tokenizer than the first, or is of another table than one before it.
   static StatusOr<std::unique_ptr<Mixture>> Open(absl::Span<const DataSource> sources, int64_t sequence_length,
                                                  uint64_t seed);
 
@@ -44,6 +44,8 @@ class Mixture {
   size_t num_sources() const { return sources_.size(); }
   // The first source, whose tokenizer all have.
   const TokenStore& first_store() const { return *sources_[0].store; }
+  // How rows of a table became text, of the sources that are tables; empty where none is.
+  const std::string& table_yaml() const { return table_yaml_; }
   // Which data this is, wherever it lies, and how it is mixed: of one source its digest, else SHA-256 over all digests and
   // weights, hexadecimal.
   const std::string& digest() const { return digest_; }
@@ -58,11 +60,13 @@ class Mixture {
   };
   Mixture() = default;
   Status Add(const DataSource& source, int64_t sequence_length, uint64_t seed);
+  Status AddTable(const TokenStore& store);
 
   std::vector<Source> sources_;
   std::vector<int64_t> weights_;  // [sources]
   int64_t sequence_length_ = 0;
   std::string digest_;
+  std::string table_yaml_;
 };
 
 }  // namespace weft

@@ -83,7 +83,7 @@ struct TokenStore::State {
   std::vector<uint8_t> validation;       // [documents]
   int64_t vocab_size = 0;
   int64_t sequence_length = 0;
-  std::string tokenizer_json, tokenizer_config_json, provenance_json;
+  std::string tokenizer_json, tokenizer_config_json, provenance_json, table_yaml;
 
   Status Load(bool verify_all);
   Status Check() const;
@@ -102,6 +102,7 @@ Status TokenStore::State::Load(bool verify_all) {
   WEFT_ASSIGN_OR_RETURN(tokenizer_json, hdf5::ReadText(file, "tokenizer_json"));
   WEFT_ASSIGN_OR_RETURN(tokenizer_config_json, hdf5::ReadText(file, "tokenizer_config_json"));
   WEFT_ASSIGN_OR_RETURN(provenance_json, hdf5::ReadText(file, "provenance_json"));
+  WEFT_ASSIGN_OR_RETURN(table_yaml, hdf5::ReadOptionalText(file, "table_yaml"));
   return Check();
 }
 
@@ -144,6 +145,7 @@ int64_t TokenStore::planned_sequence_length() const { return state_->sequence_le
 const std::string& TokenStore::tokenizer_json() const { return state_->tokenizer_json; }
 const std::string& TokenStore::tokenizer_config_json() const { return state_->tokenizer_config_json; }
 const std::string& TokenStore::provenance_json() const { return state_->provenance_json; }
+const std::string& TokenStore::table_yaml() const { return state_->table_yaml; }
 
 TokenRange TokenStore::Document(int64_t document) const {
   WEFT_CHECK(document >= 0 && document < num_documents()) << document << " of " << num_documents();
@@ -239,6 +241,7 @@ Status TokenStoreWriter::State::WriteEnding(const Ending& ending) {
   }
   WEFT_RETURN_IF_ERROR(hdf5::WriteText(file, "tokenizer_json", ending.tokenizer_json));
   WEFT_RETURN_IF_ERROR(hdf5::WriteText(file, "tokenizer_config_json", ending.tokenizer_config_json));
+  WEFT_RETURN_IF_ERROR(hdf5::WriteOptionalText(file, "table_yaml", ending.table_yaml));
   return hdf5::WriteText(file, "provenance_json", ending.provenance_json);
 }
 

@@ -9,6 +9,7 @@
 //   /packing/train, /packing/validation    data/packing.h's plan for attribute sequence_length:
 //                       piece_begins, piece_lengths [pieces] i64; sequence_begins [sequences + 1] i64
 //   /tokenizer_json, /tokenizer_config_json, /provenance_json    text
+//   /table_yaml         text: how rows of a table became text (data/table_spec.h); absent where there was no table
 //
 // libhdf5 is not safe on hostile files, so none is given to it before our block, the size and, for files of up to
 // 256 MiB, the digest agree. Larger files rely on HDF5's own checksums: those of its metadata, and a Fletcher-32 of
@@ -55,6 +56,7 @@ class TokenStore {
   const std::string& tokenizer_json() const;
   const std::string& tokenizer_config_json() const;  // may be empty
   const std::string& provenance_json() const;        // inputs, counts, weft's version
+  const std::string& table_yaml() const;             // empty where the data were no table
 
  private:
   struct State;
@@ -75,6 +77,7 @@ class TokenStoreWriter {
     std::vector<uint8_t> validation;  // [documents]: 1 for the validation split
     int64_t sequence_length = 0;      // of the stored plans
     std::string tokenizer_json, tokenizer_config_json, provenance_json;
+    std::string table_yaml{};  // may be empty
   };
   Status Finish(const Ending& ending);
 

@@ -375,6 +375,7 @@ Status Trainer::Save() {
                                .model_config_json = ModelConfigToJson(model_config_).dump(2),
                                .tokenizer_json = data_->first_store().tokenizer_json(),
                                .tokenizer_config_json = data_->first_store().tokenizer_config_json(),
+                               .table_yaml = data_->table_yaml(),
                                .data_digest = data_->digest(),
                                .mesh = mesh_.shape.ToString()};
   WEFT_RETURN_IF_ERROR(SaveTrainState(*stream_, training_->params(), config_.output, info, place_.world));

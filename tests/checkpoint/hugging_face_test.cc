@@ -161,7 +161,8 @@ std::string SaveSome(const std::string& run) {
     std::copy(kSix.begin(), kSix.end(), wanted->memory.data<float>());
     pieces.push_back(wanted->piece);
   }
-  const CheckpointInfo info{.step = 3, .model_config_json = kConfig, .tokenizer_json = kTokenizer, .tokenizer_config_json = kTokenizerConfig};
+  const CheckpointInfo info{.step = 3, .model_config_json = kConfig, .tokenizer_json = kTokenizer, .tokenizer_config_json = kTokenizerConfig,
+                            .table_yaml = "text: row\n"};
   const auto world = MakeSelfCommunicator();
   WEFT_CHECK_OK(SaveCheckpoint(run, info, pieces, *world));
   return StepFolder(run, 3);
@@ -182,6 +183,7 @@ TEST(ExportHuggingFace, WritesWeightsAndTexts) {
             "{\n  \"bos_token_id\": 1,\n  \"eos_token_id\": 5,\n  \"pad_token_id\": 6\n}\n");
   EXPECT_EQ(ReadFile(to + "/tokenizer.json").value(), kTokenizer);
   EXPECT_EQ(ReadFile(to + "/tokenizer_config.json").value(), kTokenizerConfig);
+  EXPECT_EQ(ReadFile(to + "/table.yaml").value(), "text: row\n");
   EXPECT_FALSE(std::filesystem::exists(to + ".partial"));
 }
 

@@ -46,7 +46,8 @@ Written WriteStore(const std::string& path, int32_t vocab_size, int num_document
   }
   const Status status = (*writer)->Finish({.validation = written.validation, .sequence_length = sequence_length,
                                            .tokenizer_json = "{\"é\": 1}", .tokenizer_config_json = "",
-                                           .provenance_json = "{}"});
+                                           .provenance_json = "{}",
+                                           .table_yaml = "text: row\n"});
   EXPECT_TRUE(status.ok()) << status;
   return written;
 }
@@ -63,6 +64,7 @@ TEST(TokenStoreTest, GivesBackWhatWasWritten) {
     EXPECT_EQ((*store)->vocab_size(), vocab_size);
     EXPECT_EQ((*store)->tokenizer_json(), "{\"é\": 1}");
     EXPECT_EQ((*store)->tokenizer_config_json(), "");
+    EXPECT_EQ((*store)->table_yaml(), "text: row\n");
     std::vector<int32_t> tokens(written.tokens.size());
     std::vector<uint8_t> mask(written.tokens.size());
     ASSERT_TRUE((*store)->Read({0, (*store)->num_tokens()}, absl::MakeSpan(tokens), absl::MakeSpan(mask)).ok());
