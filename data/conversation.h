@@ -5,14 +5,17 @@
 //   sharegpt           {"conversations": [{"from": "human", "value"}, ...], "system"?, "tools"?}
 //   alpaca             {"instruction", "input"?, "output", "system"?, "history"?: [[user, assistant], ...]}
 //   prompt_completion  {"prompt", "completion"}: two texts, or two lists of messages
+//   preference         {"chosen", "rejected"} with a prompt: data/preference.h
 //   text               {"text"}
 //
-// A record is recognised by its keys, or its format is named. Preference pairs and records that are tokens already are
-// recognised and refused.
+// A text may be a list of texts, which are its paragraphs. A record is recognised by its keys, or its format is named.
+// Answers with a verdict (KTO), records that are tokens already and LLaMA-Factory's lists of data sets are recognised and
+// refused.
 #pragma once
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,10 +23,11 @@
 
 #include "core/status.h"
 #include "data/jinja/value.h"
+#include "data/message_list.h"
 
 namespace weft {
 
-enum class RecordFormat { kMessages, kShareGpt, kAlpaca, kPromptCompletion, kText };
+enum class RecordFormat { kMessages, kShareGpt, kAlpaca, kPromptCompletion, kPreference, kText };
 
 // "messages", "sharegpt", ...; the error lists them.
 StatusOr<RecordFormat> ParseRecordFormat(std::string_view name);
@@ -43,10 +47,14 @@ struct Sample {
   std::string prompt;              // kPromptCompletion
   jinja::Value messages, tools;    // kConversation: a list of dicts; a list or none
   std::vector<uint8_t> in_loss;    // kConversation: [messages]
+  // Of a preference pair: the same prompt with the answer that was liked less, of the same kind. Else null.
+  std::shared_ptr<const Sample> rejected{};
 };
 
 // Errors name the key of the record that is wrong.
 StatusOr<Sample> ReadSample(const jinja::Value& record, const RecordReading& reading);
+
+StatusOr<Sample> MakeConversation(MessageList list, jinja::Value tools);  // fails where there are no messages
 
 // The conversation of a prompt and its completion: what the user asks, what the assistant answers.
 StatusOr<Sample> AsConversation(const Sample& prompt_completion);

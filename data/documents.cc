@@ -8,6 +8,8 @@
 #include <utility>
 
 #include "core/utf8.h"
+#include "data/csv_rows.h"
+#include "data/json_records.h"
 #include "data/utf8.h"
 
 namespace weft {
@@ -57,6 +59,10 @@ Status SearchFolder(const fs::path& folder, InputFiles* found) {
   return absl::OkStatus();
 }
 
+bool MayHoldRecords(const std::string& path) {
+  return path.ends_with(".json") || path.ends_with(".csv") || path.ends_with(".tsv");
+}
+
 bool IsText(std::string_view bytes) { return bytes.find('\0') == std::string_view::npos && IsUtf8(bytes); }
 
 }  // namespace
@@ -80,6 +86,9 @@ StatusOr<InputFiles> FindInputFiles(const std::vector<std::string>& inputs) {
       if (error) return FilesystemError(input, error);
     }
   }
+  found.num_records_as_text = std::count_if(found.files.begin(), found.files.end(), [](const InputFile& file) {
+    return !file.named && MayHoldRecords(file.path);
+  });
   if (found.files.empty()) return UserError("the inputs hold no file to read");
   return found;
 }
@@ -104,6 +113,7 @@ StatusOr<std::optional<Document>> DocumentReader::Next() {
 
 StatusOr<std::optional<Document>> DocumentReader::NextOfFile(const InputFile& file) {
   if (file.path.ends_with(".jsonl")) return NextLine(file);
+  if (file.named && MayHoldRecords(file.path)) return NextRecord(file);
   const std::string_view bytes = open_->bytes();
   if (line_++ > 0) return std::nullopt;  // a text file is a single document
   position_ = static_cast<int64_t>(bytes.size());
@@ -126,7 +136,24 @@ std::optional<Document> DocumentReader::NextLine(const InputFile& file) {
   return std::nullopt;
 }
 
+StatusOr<std::optional<Document>> DocumentReader::NextRecord(const InputFile& file) {
+  if (records_ == nullptr) {
+    const std::string_view bytes = open_->bytes();
+    if (file.path.ends_with(".json")) {
+      records_ = std::make_unique<JsonRecords>(bytes);
+    } else {
+      records_ = std::make_unique<CsvRows>(bytes, file.path.ends_with(".tsv") ? '\t' : csv_delimiter_);
+    }
+  }
+  StatusOr<std::optional<SourceRecord>> record = records_->Next();
+  if (!record.ok()) return Status(record.status().code(), StrCat(file.path, ToStd(record.status().message())));
+  position_ = static_cast<int64_t>(records_->position());
+  if (!record->has_value()) return std::nullopt;
+  return Document{std::move((*record)->json), file.path + (*record)->place, true};
+}
+
 void DocumentReader::CloseFile() {
+  records_.reset();
   open_.reset();
   bytes_before_ += files_.files[index_].bytes;
   position_ = line_ = 0;

@@ -1,8 +1,9 @@
-// Documents: the texts of files, folders and JSON Lines, one after another, in an order that depends on the inputs
-// alone.
+// Documents: the texts of files and folders, and the records of JSON and CSV files, one after another, in an order that
+// depends on the inputs alone.
 //
 // A text file is one document. A .jsonl file is one record a line, as it stands (data/conversation.h reads it); blank
-// lines are passed over.
+// lines are passed over. A .json, .csv or .tsv file that is named as an input holds records, too (data/json_records.h,
+// data/csv_rows.h); one that is found in a folder is a text like others, because folders of texts are full of such files.
 // Folders are searched below, in sorted order; what is hidden (.git), a build folder, or not text (a zero byte or bytes
 // that are not UTF-8) is skipped and counted. A file named as an input itself must be text.
 #pragma once
@@ -15,6 +16,7 @@
 
 #include "core/file.h"
 #include "core/status.h"
+#include "data/record_source.h"
 
 namespace weft {
 
@@ -28,6 +30,7 @@ struct InputFiles {
   std::vector<InputFile> files;
   int64_t num_skipped_folders = 0;  // hidden and build folders
   int64_t num_skipped_files = 0;    // hidden files
+  int64_t num_records_as_text = 0;  // .json, .csv and .tsv files in folders
   int64_t bytes() const;
 };
 
@@ -37,14 +40,15 @@ StatusOr<InputFiles> FindInputFiles(const std::vector<std::string>& inputs);
 struct Document {
   std::string bytes;       // UTF-8 where it is text
   std::string place;       // "file" or "file:line", for messages
-  bool is_record = false;  // a line of JSON
+  bool is_record = false;  // JSON of an object
 };
 
 // Reads the documents of files one by one. Memory: the largest document.
 class DocumentReader {
  public:
-  // `files` must outlive this.
-  explicit DocumentReader(const InputFiles& files) : files_(files) {}
+  // `files` must outlive this. `csv_delimiter` is that of .csv files.
+  explicit DocumentReader(const InputFiles& files, char csv_delimiter = ',')
+      : files_(files), csv_delimiter_(csv_delimiter) {}
 
   // The next document that is not empty; nothing at the end. Errors name the file.
   StatusOr<std::optional<Document>> Next();
@@ -56,11 +60,14 @@ class DocumentReader {
  private:
   StatusOr<std::optional<Document>> NextOfFile(const InputFile& file);
   std::optional<Document> NextLine(const InputFile& file);
+  StatusOr<std::optional<Document>> NextRecord(const InputFile& file);
   void CloseFile();
 
   const InputFiles& files_;
+  const char csv_delimiter_;
   size_t index_ = 0;                // of the current file
   std::optional<MappedFile> open_;  // the current file
+  std::unique_ptr<RecordSource> records_;  // of it, where it is .json, .csv or .tsv
   int64_t position_ = 0;            // in it, bytes
   int64_t line_ = 0;                // of a .jsonl file, from 1
   int64_t bytes_before_ = 0;        // of the files before it

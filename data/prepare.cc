@@ -33,6 +33,9 @@ Status CheckOptions(const PrepareOptions& options) {
   if (!(options.validation_fraction >= 0 && options.validation_fraction < 1)) {
     return UserError("validation_fraction: ", options.validation_fraction, " is not at least 0 and below 1");
   }
+  if (!options.preferences.empty() && options.preferences != "chosen") {
+    return UserError("preferences: '", options.preferences, "' is not known; expected chosen");
+  }
   std::error_code ignored;
   if (std::filesystem::is_directory(options.to, ignored)) {
     return UserError("to: ", options.to, " is a folder; name the file to write, e.g. ", options.to, "/data.h5");
@@ -168,6 +171,10 @@ void LogResult(const PrepareOptions& options, const InputFiles& files, const Doc
           files.num_skipped_files, ", hidden and build folders: ", files.num_skipped_folders, ", empty documents: ",
           reader.num_empty() + preparation.num_empty, ", too long: ", preparation.num_too_long,
           ", without a token in the loss: ", preparation.num_without_loss);
+  if (files.num_records_as_text > 0) {
+    LogInfo(files.num_records_as_text, " .json, .csv and .tsv files of folders were read as texts like others; name them ",
+            "as inputs to have their records read");
+  }
   if (preparation.num_open_turns > 0) {
     LogInfo("of ", preparation.num_turns, " turns of the assistant ", preparation.num_open_turns, " are ended by no ",
             "control token of the tokenizer: a model trained on them may not stop. Do template and tokenizer belong ",
@@ -195,8 +202,8 @@ Status PrepareData(const PrepareOptions& options) {
                         TokenStoreWriter::Create(options.to, tokenizer->vocab_size()));
   ThreadPool pool(options.num_threads > 0 ? options.num_threads : DefaultNumThreads(1));
   DocumentReader reader(files);
-  const Rendering rendering{
-      .template_is_named = template_is_named, .keep_system = options.keep_system, .now = std::time(nullptr)};
+  const Rendering rendering{.template_is_named = template_is_named, .keep_system = options.keep_system,
+                            .learns_chosen = !options.preferences.empty(), .now = std::time(nullptr)};
   const SampleEncoder encoder(*tokenizer, reading, std::move(chat_template), rendering);
   Preparation preparation{encoder, *writer, pool, too_long, options.sequence_length, {}};
   WEFT_RETURN_IF_ERROR(AddAllDocuments(&reader, &preparation, files.bytes()));

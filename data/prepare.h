@@ -1,7 +1,7 @@
 // `weft data prepare`: text files, folders and JSON Lines to one token store.
 //
-// A file is a document; a JSONL line is a record: text, a prompt and its completion, or a conversation
-// (data/conversation.h). Empty ones and those without a token in the loss are dropped and counted. Folders are searched in
+// A text file is a document; .jsonl, .json and .csv files hold records: text, a prompt and its completion, or a
+// conversation (data/documents.h, data/conversation.h). Empty ones and those without a token in the loss are dropped and counted. Folders are searched in
 // sorted order, without hidden entries, build folders and files that are not text, and it is said how many were left
 // out. Documents are tokenised in parallel in batches of a few MiB: memory is bounded by those and the largest
 // document. The same inputs give the same file.
@@ -27,15 +27,16 @@ struct PrepareOptions {
   std::string chat_template;         // a .jinja file; empty: the tokenizer's own, for conversations
   bool keep_system = false;          // ChatInput::keep_system
   std::string too_long = "split";
+  std::string preferences;           // "chosen", or empty
   int num_threads = 0;  // 0: the cores of this process
 
   void VisitFields(FieldVisitor& v) {
-    v.Field("inputs", inputs, "text files, folders of text files, and .jsonl files of records");
+    v.Field("inputs", inputs, "text files, folders of text files, and .jsonl, .json, .csv and .tsv files of records");
     v.Field("to", to, "the token store to write, e.g. data.h5");
     v.Field("tokenizer", tokenizer,
             "a tokenizer.json or a model's folder; left out, the byte-level tokenizer (272 tokens, no download)");
     v.Field("format", format,
-            "of the records in .jsonl files: messages, sharegpt, alpaca, prompt_completion or text; left out, it is "
+            "of records: messages, sharegpt, alpaca, prompt_completion, preference or text; left out, it is "
             "recognised by their keys");
     v.Field("columns", columns, "names of columns in the records, as KEY=COLUMN: prompt=question");
     v.Field("template", chat_template,
@@ -45,6 +46,7 @@ struct PrepareOptions {
             "put a system message that the template leaves out in front of the first user's message");
     v.Field("too_long", too_long,
             "samples longer than a sequence: split into several, cut to its length, or drop");
+    v.Field("preferences", preferences, "what to learn from preference pairs: chosen, the answers that were chosen");
     v.Field("sequence_length", sequence_length,
             "tokens a sequence of the stored packing plan; training with another length packs anew");
     v.Field("validation_fraction", validation_fraction,

@@ -35,6 +35,10 @@ StatusOr<EncodedSample> SampleEncoder::EncodeRecord(const Document& document) co
   if (!IsUtf8(document.bytes)) return UserError("not UTF-8");
   WEFT_ASSIGN_OR_RETURN(const jinja::Value record, jinja::ParseJsonValue(document.bytes, "the record"));
   WEFT_ASSIGN_OR_RETURN(Sample sample, ReadSample(record, reading_));
+  if (sample.rejected != nullptr && !rendering_.learns_chosen) {
+    return UserError("a preference pair (chosen, rejected): training on preferences is not built yet; --preferences chosen "
+                     "learns from the chosen answers alone");
+  }
   if (sample.kind == Sample::Kind::kText) return EncodeText(sample.text);
   if (sample.kind == Sample::Kind::kPromptCompletion) {
     if (!rendering_.template_is_named) return EncodePromptCompletion(sample);

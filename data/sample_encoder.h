@@ -34,6 +34,7 @@ struct EncodedSample {
 struct Rendering {
   bool template_is_named = false;  // it renders prompts and completions too
   bool keep_system = false;        // as in ChatInput
+  bool learns_chosen = false;      // of preference pairs, the chosen answers; else pairs are an error
   std::time_t now = 0;
 };
 

@@ -12,7 +12,7 @@ namespace {
 void AddTokenizerVerb(CLI::App* data, const ChooseVerb& choose) {
   CLI::App* verb = data->add_subcommand("tokenizer", "Learn a byte-level BPE from text and write its tokenizer.json");
   auto options = std::make_shared<TokenizerTrainingOptions>();
-  verb->add_option("INPUT", options->inputs, "Text files, folders of text files, .jsonl files with a field 'text'")->required();
+  verb->add_option("INPUT", options->inputs, "Text files, folders of text files, .jsonl, .json and .csv files whose records have a 'text'")->required();
   verb->add_option("--to", options->to, "The folder to write tokenizer.json to")->required()->type_name("FOLDER");
   verb->add_option("--vocab-size", options->vocab_size,
                    "Tokens in all: 256 bytes, what is learnt, and 16 control tokens")->required();
@@ -25,9 +25,9 @@ void AddTokenizerVerb(CLI::App* data, const ChooseVerb& choose) {
 void AddDataVerb(CLI::App& app, const ChooseVerb& choose) {
   CLI::App* data = app.add_subcommand("data", "Turn text into what training reads");
   data->require_subcommand(1);
-  CLI::App* prepare = data->add_subcommand("prepare", "Tokenise text, conversations and other JSON Lines into one token store");
+  CLI::App* prepare = data->add_subcommand("prepare", "Tokenise text, conversations and other records into one token store");
   auto options = std::make_shared<PrepareOptions>();
-  prepare->add_option("INPUT", options->inputs, "Text files, folders of text files, .jsonl files of records (text, conversations, prompts)")->required();
+  prepare->add_option("INPUT", options->inputs, "Text files, folders of text files, files of records (text, conversations, prompts): .jsonl, .json, .csv, .tsv")->required();
   prepare->add_option("--to", options->to, "The token store to write")->required()->type_name("FILE.h5");
   prepare->add_option("--tokenizer", options->tokenizer,
                       "A tokenizer.json, a tokenizer.model or a model's folder; left out, one token a byte (no download)");
@@ -35,11 +35,13 @@ void AddDataVerb(CLI::App& app, const ChooseVerb& choose) {
                       "The chat template of conversations; left out, the tokenizer's own. Named, it renders prompts and "
                       "completions too")->type_name("FILE.jinja");
   prepare->add_option("--format", options->format,
-                      "Of records: messages, sharegpt, alpaca, prompt_completion or text; left out, by their keys");
+                      "Of records: messages, sharegpt, alpaca, prompt_completion, preference or text; left out, by their keys");
   prepare->add_option("--column", options->columns, "A column's name, e.g. prompt=question (repeatable)")->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)->type_name("KEY=COLUMN");
   prepare->add_flag("--keep-system", options->keep_system,
                     "Put a system message that the template leaves out in front of the first user's message");
+  prepare->add_option("--preferences", options->preferences,
+                      "Of preference pairs, learn from the chosen answers alone")->type_name("chosen");
   prepare->add_option("--too-long", options->too_long,
                       "Samples longer than a sequence: split, cut or drop")->capture_default_str();
   prepare->add_option("--sequence-length", options->sequence_length,

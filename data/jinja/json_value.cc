@@ -31,6 +31,7 @@ class ValueBuilder : public nlohmann::json_sax<nlohmann::json> {
   bool start_object(std::size_t) override { return Open(/*is_dict=*/true); }
   bool start_array(std::size_t) override { return Open(/*is_dict=*/false); }
   bool key(string_t& key) override {
+    if (open_.back().dict.Find(key) != nullptr) return Fail(StrCat("an object has the key '", key, "' twice"));
     open_.back().key = Text(std::move(key));
     return true;
   }

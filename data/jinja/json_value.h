@@ -1,5 +1,4 @@
-// JSON to Values: messages, tools and data records as templates see them. Keys keep their order; of a key that comes
-// twice the last value counts, as in Python.
+// JSON to Values: messages, tools and data records as templates see them. Keys keep their order.
 #pragma once
 
 #include <string_view>
@@ -8,7 +7,8 @@
 
 namespace weft::jinja {
 
-// `name` stands in messages. Fails on what is not JSON, nests deeper than 100, or holds an integer of more than 64 bits.
+// `name` stands in messages. Fails on what is not JSON, nests deeper than 100, has a key twice, or holds an integer of more
+// than 64 bits.
 StatusOr<Value> ParseJsonValue(std::string_view text, std::string_view name);
 
 // The value with all texts in it, keys included, marked as coming from `source`.

@@ -1,0 +1,157 @@
+// The messages of OpenAI and of ShareGPT.
+#include "data/message_list.h"
+
+#include <utility>
+
+#include "data/jinja/json_value.h"
+
+namespace weft {
+namespace {
+
+using jinja::Dict;
+using jinja::MakeDict;
+using jinja::MakeList;
+using jinja::Value;
+
+// The arguments of tool calls are JSON in a string for OpenAI, and an object for templates.
+StatusOr<Value> WithArgumentObjects(const Value& call) {
+  const Dict* dict = call.AsDict();
+  if (dict == nullptr) return UserError("tool_calls: expected objects, found ", call.TypeName());
+  Dict result = *dict;
+  if (const Value* function = dict->Find("function"); function != nullptr) {
+    WEFT_ASSIGN_OR_RETURN(Value inner, WithArgumentObjects(*function));
+    result.Set(jinja::Text("function"), std::move(inner));
+  }
+  if (const Value* arguments = dict->Find("arguments"); arguments != nullptr && arguments->AsText() != nullptr) {
+    StatusOr<Value> parsed = jinja::ParseJsonValue(arguments->AsText()->bytes(), "arguments");
+    if (parsed.ok() && parsed->AsDict() != nullptr) result.Set(jinja::Text("arguments"), *std::move(parsed));
+  }
+  return MakeDict(std::move(result));
+}
+
+StatusOr<Value> ReadToolCalls(const Value& calls) {
+  if (calls.AsList() == nullptr) return UserError("tool_calls: expected a list, found ", calls.TypeName());
+  std::vector<Value> read;
+  for (const Value& call : calls.AsList()->items) {
+    WEFT_ASSIGN_OR_RETURN(Value one, WithArgumentObjects(call));
+    read.push_back(std::move(one));
+  }
+  return MakeList(std::move(read));
+}
+
+// Whether the assistant's message counts: "weight" is 0 or 1.
+StatusOr<bool> ReadWeight(const Dict& message) {
+  const Value* weight = message.Find("weight");
+  if (weight == nullptr || weight->is_none()) return true;
+  const StatusOr<double> number = ToDouble(*weight);
+  if (number.ok() && (*number == 0 || *number == 1)) return *number == 1;
+  return UserError("weight: expected 0 or 1");
+}
+
+StatusOr<std::string_view> RoleOfShareGpt(std::string_view from) {
+  static constexpr std::pair<std::string_view, std::string_view> kRoles[] = {
+      {"human", "user"},         {"user", "user"},    {"gpt", "assistant"},    {"assistant", "assistant"},
+      {"model", "assistant"},    {"chatgpt", "assistant"}, {"bard", "assistant"}, {"bing", "assistant"},
+      {"function_call", "assistant"}, {"system", "system"}, {"observation", "tool"}, {"tool", "tool"}};
+  for (const auto& [name, role] : kRoles) {
+    if (name == from) return role;
+  }
+  return UserError("from: '", from, "' is not known; expected human, gpt, system, observation or function_call");
+}
+
+}  // namespace
+
+Status MessageList::Add(std::string_view role, std::string_view content) {
+  Dict message;
+  message.Set(jinja::Text("role"), Value(role));
+  message.Set(jinja::Text("content"), Value(content));
+  WEFT_ASSIGN_OR_RETURN(Value made, MakeDict(std::move(message)));
+  messages.push_back(std::move(made));
+  in_loss.push_back(role == "assistant");
+  return absl::OkStatus();
+}
+
+Status MessageList::AddMessage(const Value& value, bool may_be_in_loss) {
+  const Dict* dict = value.AsDict();
+  if (dict == nullptr) return UserError("expected an object, found ", value.TypeName());
+  const Value* role = dict->Find("role");
+  if (role == nullptr || role->AsText() == nullptr) return UserError("expected a string 'role'");
+  const Value* content = dict->Find("content");
+  const Value* calls = dict->Find("tool_calls");
+  if (content == nullptr && calls == nullptr) return UserError("expected 'content' or 'tool_calls'");
+  WEFT_ASSIGN_OR_RETURN(const bool weight, ReadWeight(*dict));
+  Dict message = *dict;
+  if (content == nullptr) message.Set(jinja::Text("content"), Value());
+  if (calls != nullptr && !calls->is_none()) {
+    WEFT_ASSIGN_OR_RETURN(Value read, ReadToolCalls(*calls));
+    message.Set(jinja::Text("tool_calls"), std::move(read));
+  }
+  WEFT_ASSIGN_OR_RETURN(Value made, MakeDict(std::move(message)));
+  messages.push_back(std::move(made));
+  in_loss.push_back(may_be_in_loss && weight && role->AsText()->bytes() == "assistant");
+  return absl::OkStatus();
+}
+
+Status MessageList::AddShareGpt(const Value& value) {
+  const Dict* dict = value.AsDict();
+  if (dict == nullptr) return UserError("expected an object, found ", value.TypeName());
+  if (dict->Find("role") != nullptr) return AddMessage(value, /*may_be_in_loss=*/true);
+  const Value *from = dict->Find("from"), *content = dict->Find("value");
+  if (from == nullptr || from->AsText() == nullptr) return UserError("expected a string 'from'");
+  if (content == nullptr || content->AsText() == nullptr) return UserError("expected a string 'value'");
+  WEFT_ASSIGN_OR_RETURN(const std::string_view role, RoleOfShareGpt(from->AsText()->bytes()));
+  return Add(role, content->AsText()->bytes());
+}
+
+Status MessageList::AddMessages(const Record& record, const std::string& key, bool may_be_in_loss) {
+  WEFT_ASSIGN_OR_RETURN(const std::vector<Value>* items, record.Items(key));
+  for (size_t i = 0; i < items->size(); ++i) {
+    const Status status = AddMessage((*items)[i], may_be_in_loss);
+    if (!status.ok()) return WithContext(status, StrCat(record.ColumnOf(key), "[", i, "]"));
+  }
+  return absl::OkStatus();
+}
+
+Status MessageList::AddShareGptMessages(const Record& record, const std::string& key) {
+  WEFT_ASSIGN_OR_RETURN(const std::string system, record.TextOr("system", ""));
+  if (!system.empty()) WEFT_RETURN_IF_ERROR(Add("system", system));
+  WEFT_ASSIGN_OR_RETURN(const std::vector<Value>* items, record.Items(key));
+  for (size_t i = 0; i < items->size(); ++i) {
+    const Status status = AddShareGpt((*items)[i]);
+    if (!status.ok()) return WithContext(status, StrCat(record.ColumnOf(key), "[", i, "]"));
+  }
+  return absl::OkStatus();
+}
+
+Status MessageList::AddAlpacaPrompt(const Record& record) {
+  WEFT_ASSIGN_OR_RETURN(const std::string system, record.TextOr("system", ""));
+  WEFT_ASSIGN_OR_RETURN(const std::string instruction, record.Text("instruction"));
+  WEFT_ASSIGN_OR_RETURN(const std::string input, record.TextOr("input", ""));
+  if (!system.empty()) WEFT_RETURN_IF_ERROR(Add("system", system));
+  if (record.Has("history")) {
+    WEFT_ASSIGN_OR_RETURN(const std::vector<Value>* turns, record.Items("history"));
+    for (const Value& turn : *turns) {
+      const jinja::List* pair = turn.AsList();
+      const bool is_pair = pair != nullptr && pair->items.size() == 2 && pair->items[0].AsText() != nullptr &&
+                           pair->items[1].AsText() != nullptr;
+      if (!is_pair) return UserError(record.ColumnOf("history"), ": expected pairs of strings");
+      WEFT_RETURN_IF_ERROR(Add("user", pair->items[0].AsText()->bytes()));
+      WEFT_RETURN_IF_ERROR(Add("assistant", pair->items[1].AsText()->bytes()));
+    }
+  }
+  return Add("user", input.empty() ? instruction : StrCat(instruction, "\n", input));
+}
+
+StatusOr<Value> ReadTools(const Record& record) {
+  const Value* tools = record.Find("tools");
+  if (tools == nullptr || (tools->AsText() != nullptr && tools->AsText()->empty())) return Value();
+  Value list = *tools;
+  if (tools->AsText() != nullptr) {
+    WEFT_ASSIGN_OR_RETURN(list, jinja::ParseJsonValue(tools->AsText()->bytes(), record.ColumnOf("tools")));
+  }
+  if (list.AsList() == nullptr) return UserError(record.ColumnOf("tools"), ": expected a list, found ", list.TypeName());
+  if (list.AsList()->items.empty()) return Value();
+  return list;
+}
+
+}  // namespace weft
