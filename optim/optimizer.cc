@@ -1,4 +1,4 @@
-// The optimizer step (see optimizer.h).
+// Norm, clipping factor and update (see optimizer.h).
 #include "optim/optimizer.h"
 
 #include "kernels/grad_norm.h"
@@ -16,7 +16,7 @@ Optimizer::Optimizer(ParamStore* store, const OptimizerParams& params, double ma
 }
 
 // One slot a parameter of the whole model; of the ranks that own the same piece of it one counts.
-void Optimizer::ComputeClipScale(Stream& stream, Communicator& all) {
+void Optimizer::MeasureGradients(Stream& stream, Communicator& all) {
   stream.Zero(sum_squares_);
   for (int id = 0; id < store_->num_params(); ++id) {
     if (!store_->spec(id).trainable || !store_->Votes(id)) continue;
@@ -26,14 +26,13 @@ void Optimizer::ComputeClipScale(Stream& stream, Communicator& all) {
   ClipScale(stream, {.sum_squares = sum_squares_, .max_norm = static_cast<float>(max_grad_norm_), .norm = norm_, .scale = scale_});
 }
 
-void Optimizer::Step(Stream& stream, Communicator& all, double lr, int64_t step) {
-  ComputeClipScale(stream, all);
-  const std::vector<AdamWArgs> updates = Updates(lr, step);
+void Optimizer::Update(Stream& stream, double lr, int64_t update) {
+  const std::vector<AdamWArgs> updates = UpdatesOf(lr, update);
   if (offloaded_ != nullptr) return offloaded_->Step(stream, updates);
-  for (const AdamWArgs& update : updates) AdamW(stream, update);
+  for (const AdamWArgs& args : updates) AdamW(stream, args);
 }
 
-std::vector<AdamWArgs> Optimizer::Updates(double lr, int64_t step) const {
+std::vector<AdamWArgs> Optimizer::UpdatesOf(double lr, int64_t update) const {
   std::vector<AdamWArgs> updates;
   const bool separate_weights = !store_->layout().MastersAreWeights();
   for (int id = 0; id < store_->num_params(); ++id) {
@@ -50,7 +49,7 @@ std::vector<AdamWArgs> Optimizer::Updates(double lr, int64_t step) const {
                        .beta2 = params_.betas[1],
                        .eps = params_.eps,
                        .weight_decay = spec.weight_decay ? params_.weight_decay : 0.0,
-                       .step = step});
+                       .step = update});
   }
   return updates;
 }

@@ -18,15 +18,17 @@ class Optimizer {
   // made; its pool does that update.
   Optimizer(ParamStore* store, const OptimizerParams& params, double max_grad_norm, const StreamOptions& streams = {});
 
-  // One update of what this rank owns, from the reduced gradients in the store, which stay as they are. The norm is that
-  // of the whole model: `all` reaches every rank. `step` counts from 1. What `stream` is given next sees the new weights.
-  void Step(Stream& stream, Communicator& all, double lr, int64_t step);
+  // Of the reduced gradients in the store: their norm over the whole model (`all` reaches every rank), and the factor that
+  // clips them.
+  void MeasureGradients(Stream& stream, Communicator& all);
+  // One update of what this rank owns, from the gradients that were measured, which stay as they are. `update` counts from
+  // 1. What `stream` is given next sees the new weights.
+  void Update(Stream& stream, double lr, int64_t update);
 
-  TensorView grad_norm() const { return norm_; }  // [1] f32: of the last step, before clipping
+  TensorView grad_norm() const { return norm_; }  // [1] f32: as measured last, before clipping
 
  private:
-  void ComputeClipScale(Stream& stream, Communicator& all);
-  std::vector<AdamWArgs> Updates(double lr, int64_t step) const;
+  std::vector<AdamWArgs> UpdatesOf(double lr, int64_t update) const;
 
   ParamStore* const store_;
   const OptimizerParams params_;

@@ -23,14 +23,21 @@ ParamStore::ParamStore(std::vector<ParamSpec> specs, const MeshShape& mesh, cons
     : layout_(std::move(specs), mesh, coord, options), device_arena_(device), host_arena_(Device::Cpu()) {
   for (std::vector<TensorView>& buffers : buffers_) buffers.resize(static_cast<size_t>(layout_.num_buckets()));
   for (std::vector<TensorView>& bound : bound_) bound.resize(static_cast<size_t>(layout_.num_buckets()));
-  const std::unique_ptr<Stream> stream = Stream::Create(device), host_stream = Stream::Create(Device::Cpu());
   for (const ParamBuffer& buffer : layout_.Buffers()) {
     Arena& arena = buffer.on_host ? host_arena_ : device_arena_;
     TensorView& view = buffers_[Index(buffer.state)][static_cast<size_t>(buffer.bucket)];
     view = arena.Allocate(buffer.name(), {buffer.num_elements}, buffer.dtype);
-    (buffer.on_host ? *host_stream : *stream).Zero(view);
   }
-  stream->Synchronize();
+  Clear(*Stream::Create(device));
+}
+
+void ParamStore::Clear(Stream& stream) {
+  stream.Synchronize();  // nothing works with host memory any more
+  const std::unique_ptr<Stream> host_stream = Stream::Create(Device::Cpu());
+  for (const ParamBuffer& buffer : layout_.Buffers()) {
+    (buffer.on_host ? *host_stream : stream).Zero(buffers_[Index(buffer.state)][static_cast<size_t>(buffer.bucket)]);
+  }
+  stream.Synchronize();
 }
 
 TensorView ParamStore::Buffer(ParamState state, int bucket) const {

@@ -55,6 +55,8 @@ class ParamStore {
   // Whole weights or gradients of a bucket while a plan needs them; an empty view unbinds.
   void Bind(ParamState state, int bucket, TensorView whole);
 
+  // Everything zero, as after construction.
+  void Clear(Stream& stream);
   // Initial values: a pure function of (seed, name, global element), so they are the same on every mesh and device.
   void Initialize(Stream& stream, uint64_t seed);
   // Owned weights := masters, rounded to the compute dtype; after masters were loaded.

@@ -31,6 +31,7 @@ enum class Phase : uint8_t {
   kReadingBack,  // loss and norm; on CUDA the host waits here for the device
   kEvaluating,
   kSaving,
+  kRollingBack,  // weights of before a bad step are loaded
   kEnded,  // nothing more will come
 };
 

@@ -22,6 +22,8 @@ const char* PhaseText(Phase phase) {
       return "evaluating";
     case Phase::kSaving:
       return "saving a checkpoint";
+    case Phase::kRollingBack:
+      return "rolling back to a checkpoint";
     case Phase::kEnded:
       return "the end";
   }

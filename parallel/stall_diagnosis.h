@@ -35,12 +35,13 @@ struct RankReport {
 // Seconds without a change that are a stall.
 struct StallBounds {
   double idle_s = 30;         // in a step
-  double slow_phase_s = 300;  // while starting and saving, where a single file may take long
+  double slow_phase_s = 300;  // while starting, saving and rolling back, where a single file may take long
   double silence_s = 30;      // of a process; its watchdog has nothing to do but to answer
   double no_process_s = 3;    // between a process's end and the alarm
 
   double IdleBoundOf(Phase phase) const {
-    return phase == Phase::kStarting || phase == Phase::kSaving ? slow_phase_s : idle_s;
+    const bool is_slow = phase == Phase::kStarting || phase == Phase::kSaving || phase == Phase::kRollingBack;
+    return is_slow ? slow_phase_s : idle_s;
   }
 };
 

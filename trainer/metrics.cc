@@ -35,6 +35,7 @@ nlohmann::ordered_json ToJson(const StepMetrics& m) {
   line["memory_bytes"] = m.memory_bytes;
   if (m.eval_loss.has_value()) line["eval_loss"] = *m.eval_loss;
   if (!m.eval_loss_by_source.empty()) line["eval_loss_by_source"] = m.eval_loss_by_source;
+  if (m.skipped) line["skipped"] = true;
   return line;
 }
 
@@ -62,6 +63,7 @@ StatusOr<StepMetrics> FromJson(const std::string& text, const std::string& path,
       m.eval_loss_by_source.push_back(loss.is_number() ? loss.get<double>() : std::nan(""));
     }
   }
+  m.skipped = line.contains("skipped") && line.at("skipped") == true;
   return m;
 }
 
@@ -82,6 +84,7 @@ std::string FormatStep(const StepMetrics& m, int64_t total_steps, double seconds
     absl::StrAppendFormat(&line, "%s%.4f", i == 0 ? " (by source " : ", ", m.eval_loss_by_source[i]);
   }
   if (!m.eval_loss_by_source.empty()) line += ")";
+  if (m.skipped) line += "  skipped";
   return line;
 }
 

@@ -22,6 +22,8 @@ struct StepMetrics {
   double memory_bytes = 0;   // peak of this rank: resident set on the CPU, device memory on CUDA
   std::optional<double> eval_loss;  // on the validation splits, after this step
   std::vector<double> eval_loss_by_source = {};  // in the order of data.sources; empty where there is one source
+  std::string why_bad = {};  // the step is bad (bad_step.h), and why; not in the file
+  bool skipped = false;  // the step was bad and did not change the weights
 };
 
 // "step  12/100  loss 3.4567  grad 1.23  lr 3.00e-04  12,345 tok/s  123 ms  1.2 GiB  1 min 20 s left".

@@ -51,14 +51,18 @@ int64_t RankTraining::CountedTokens(const std::vector<MicroBatch>& mine) const {
   return tokens;
 }
 
-void RankTraining::Step(std::vector<MicroBatch> mine, int64_t tokens, double lr, int64_t step) {
+void RankTraining::ComputeGradients(std::vector<MicroBatch> mine, int64_t tokens) {
   params_->ZeroGrads(streams_.compute);
   decoder_->BeginTraining(batch_.Upload(streams_.compute, std::move(mine)), 1.0f / static_cast<float>(tokens));
   Run(plans_.training);
   CurrentRecord().Enter(Phase::kUpdating);
-  optimizer_->Step(streams_.compute, *mesh_.all, lr, step);
-  sync_->MarkUpdated();
+  optimizer_->MeasureGradients(streams_.compute, *mesh_.all);
   mesh_.all->AllReduce(streams_.compute, decoder_->loss_sum());
+}
+
+void RankTraining::Update(double lr, int64_t update) {
+  optimizer_->Update(streams_.compute, lr, update);
+  sync_->MarkUpdated();
 }
 
 void RankTraining::Evaluate(std::vector<MicroBatch> mine) {

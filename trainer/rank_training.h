@@ -60,13 +60,15 @@ class RankTraining {
   // Ranks of one replica have the same micro-batches; of those the first counts them. Elsewhere 0.
   int64_t CountedTokens(const std::vector<MicroBatch>& mine) const;
 
-  // Forward, backward and update on this replica's micro-batches; the global batch has `tokens` tokens in the loss. `step`
-  // counts from 1. Gradients stay in params() until the next one.
-  void Step(std::vector<MicroBatch> mine, int64_t tokens, double lr, int64_t step);
+  // A step is both of these. Forward and backward on this replica's micro-batches; the global batch has `tokens` tokens in
+  // the loss. Leaves the reduced gradients in params(), until the next one.
+  void ComputeGradients(std::vector<MicroBatch> mine, int64_t tokens);
+  // Moves the weights along them. `update` counts from 1.
+  void Update(double lr, int64_t update);
   // Forward alone.
   void Evaluate(std::vector<MicroBatch> mine);
 
-  // Of the last step or evaluation; these wait for it.
+  // Of the last gradients or evaluation; these wait for all that was issued.
   double ReadLossSum();   // over all tokens in the loss of all ranks
   double ReadGradNorm();  // before clipping
 

@@ -12,7 +12,7 @@ namespace {
 // data.path, data.sources: which data it is and how it is mixed says its digest, wherever it lies.
 constexpr std::string_view kFree[] = {"output", "steps", "device", "threads", "data.path", "data.sources", "train_micro_batch_size_per_gpu",
                                       "gradient_accumulation_steps", "parallel", "zero_optimization", "recompute",
-                                      "checkpoint", "eval", "logging", "steps_per_print", "activation_checkpointing",
+                                      "checkpoint", "bad_step", "eval", "logging", "steps_per_print", "activation_checkpointing",
                                       "bf16", "fp16", "watchdog", "verify_parallel"};
 
 bool IsFree(const std::string& key) {

@@ -8,8 +8,8 @@
 namespace weft {
 
 // OK when the resolved configurations of a checkpoint and of a run agree in everything that decides the run's numbers;
-// else an error that names each key with both values. Layout, output, logging, evaluation, checkpoints, threads and the
-// number of steps may change freely. Both texts are as WriteConfig writes them.
+// else an error that names each key with both values. Layout, output, logging, evaluation, checkpoints, threads, what
+// becomes of bad steps and the number of steps may change freely. Both texts are as WriteConfig writes them.
 Status CheckSameRun(const std::string& checkpoint, const std::string& saved_yaml, const std::string& current_yaml);
 
 }  // namespace weft

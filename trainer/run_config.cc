@@ -13,6 +13,7 @@ constexpr int64_t kMostThreads = 4096;        // of a rank
 constexpr int64_t kMostMicroBatches = 1 << 20;  // of a step: its plan is a list of actions
 constexpr size_t kMostSources = 1000;
 constexpr int64_t kMostWeight = 1000000;  // the sum of all fits 31 bits
+constexpr int64_t kMostWindow = 1 << 16;      // of losses in a checkpoint
 constexpr int64_t kMostPrefetch = 1024;  // groups
 constexpr int64_t kMostTokens = (int64_t{1} << 31) - 1;  // of a micro-batch: positions are i32
 
@@ -90,6 +91,12 @@ void CheckSources(const DataSection& data, Checker& check) {
   }
 }
 
+void CheckBadStep(const BadStepSection& b, Checker& check) {
+  check.Require(b.spike_factor == 0 || b.spike_factor > 1, "bad_step.spike_factor", "0 or more than 1", b.spike_factor);
+  check.Require(b.window > 0 && b.window <= kMostWindow, "bad_step.window", StrCat("a number from 1 to ", kMostWindow), b.window);
+  check.Require(b.limit > 0, "bad_step.limit", "a positive number", b.limit);
+}
+
 void CheckTop(const RunConfig& c, Checker& check) {
   if (c.output.empty()) check.Fail("output", "not given; name the folder of the run");
   CheckSources(c.data, check);
@@ -115,6 +122,7 @@ void CheckTop(const RunConfig& c, Checker& check) {
                 "0, 1, 2 or 3", c.zero_optimization.stage);
   check.Require(c.zero_optimization.prefetch >= 0 && c.zero_optimization.prefetch <= kMostPrefetch,
                 "zero_optimization.prefetch", StrCat("a number from 0 to ", kMostPrefetch), c.zero_optimization.prefetch);
+  CheckBadStep(c.bad_step, check);
   CheckParallel(c.parallel, check);
 }
 

@@ -18,6 +18,7 @@
 #include "optim/lr_schedule.h"
 #include "optim/optimizer_config.h"
 #include "parallel/schedule.h"
+#include "trainer/bad_step.h"
 #include "trainer/model_section.h"
 
 namespace weft {
@@ -132,6 +133,7 @@ struct RunConfig {
   Recompute recompute = Recompute::kNone;
   VerifyParallel verify_parallel = VerifyParallel::kAuto;  // the check of trainer/layout_check.h
   CheckpointSection checkpoint;
+  BadStepSection bad_step;
   EvalSection eval;
   LoggingSection logging;
   WatchdogSection watchdog;

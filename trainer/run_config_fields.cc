@@ -207,6 +207,7 @@ void RunConfig::VisitFields(FieldVisitor& v) {
            "whether several ranks first train a tiny model under the same layout and compare it with one rank; auto: where the "
            "run's folder has not seen the layout");
   v.Section("checkpoint", checkpoint, "saving and resuming");
+  v.Section("bad_step", bad_step, "what becomes of a step whose loss or gradient norm is no number, or whose loss spikes");
   v.Section("eval", eval, "evaluation on the validation split");
   v.Section("logging", logging, "what is printed");
   v.Section("watchdog", watchdog, "ends a job that stands still, and says why");

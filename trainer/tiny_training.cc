@@ -82,7 +82,8 @@ void TinyTraining::Step(int64_t step) {
   const std::unique_ptr<Stream> host = Stream::Create(Device::Cpu());
   mesh_.world->AllReduce(*host, TensorView(&tokens, {1}, DType::kI64, Device::Cpu()));
   tokens = std::max<int64_t>(tokens, 1);
-  training_.Step(std::move(mine), tokens, kLr, step);
+  training_.ComputeGradients(std::move(mine), tokens);
+  training_.Update(kLr, step);
   loss_ = training_.ReadLossSum() / static_cast<double>(tokens);
   grad_norm_ = training_.ReadGradNorm();
 }

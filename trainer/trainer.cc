@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <filesystem>
 
 #include "core/config_writer.h"
@@ -72,7 +71,7 @@ StatusOr<std::unique_ptr<Trainer>> Trainer::Create(const RunConfig& config, cons
 // make its numbers wrong.
 Status Trainer::CheckSameStart() {
   const std::string checkpoint = std::filesystem::path(resumed_from_).filename().string();
-  const std::string mine = StrCat(data_->digest(), " ", steps_done_);
+  const std::string mine = StrCat(data_->digest(), " ", steps_done_, " ", samples_done_);
   const std::string shown = StrCat("data ", data_->digest().substr(0, 12), ", ", checkpoint.empty() ? "no checkpoint" : checkpoint);
   const std::vector<std::string> starts = place_.world.AllGatherBytes(mine), texts = place_.world.AllGatherBytes(shown);
   for (size_t rank = 1; rank < starts.size(); ++rank) {
@@ -131,6 +130,13 @@ Status Trainer::StartWeights() {
     if (checkpoint.ok()) return Resume(*checkpoint);
     if (resume != "auto" || !absl::IsNotFound(checkpoint.status())) return checkpoint.status();
   }
+  return TakeFreshState();
+}
+
+Status Trainer::TakeFreshState() {
+  steps_done_ = samples_done_ = 0;
+  last_saved_step_ = -1;
+  history_ = {};
   if (!config_.model.path.empty()) {
     LogInfo("loading ", config_.model.path);
     return LoadWeights(*stream_, training_->params(), config_.model.path);
@@ -151,14 +157,21 @@ Status Trainer::Resume(const std::string& checkpoint) {
     return UserError(checkpoint, " is at step ", info.step, ", beyond steps: ", config_.steps,
                      "; raise steps, or set checkpoint.resume: never to begin again");
   }
+  WEFT_RETURN_IF_ERROR(TakeState(checkpoint, info));
+  resumed_from_ = checkpoint;
+  LogInfo("resumed ", checkpoint, " after step ", info.step);
+  return absl::OkStatus();
+}
+
+Status Trainer::TakeState(const std::string& checkpoint, const CheckpointInfo& info) {
+  WEFT_ASSIGN_OR_RETURN(history_, StepHistory::FromJson(info.step_history_json));
   const Status loaded = LoadTrainState(*stream_, training_->params(), checkpoint);
   if (!loaded.ok()) {
     return absl::Status(loaded.code(), StrCat(loaded.message(), "; an earlier checkpoint beside it may be whole: "
                                               "checkpoint.resume: PATH goes on from that"));
   }
   steps_done_ = last_saved_step_ = info.step;
-  resumed_from_ = checkpoint;
-  LogInfo("resumed ", checkpoint, " after step ", info.step);
+  samples_done_ = info.samples;
   return absl::OkStatus();
 }
 
@@ -217,31 +230,42 @@ Status Trainer::PrepareOutput() {
   if (newest.ok() && !std::filesystem::equivalent(*newest, resumed_from_, ignored)) {
     int number = 1;
     while (std::filesystem::exists(StrCat(checkpoints, ".old-", number), ignored)) ++number;
-    WEFT_RETURN_IF_ERROR(RenameDurably(checkpoints, StrCat(checkpoints, ".old-", number)));
-    LogInfo("kept the checkpoints that were there as ", checkpoints, ".old-", number);
+    const std::string old = StrCat(checkpoints, ".old-", number);
+    const std::filesystem::path resumed = resumed_from_;
+    if (std::filesystem::equivalent(resumed.parent_path(), checkpoints, ignored)) {
+      resumed_from_ = StrCat(old, "/", resumed.filename().string());
+    }
+    WEFT_RETURN_IF_ERROR(RenameDurably(checkpoints, old));
+    LogInfo("kept the checkpoints that were there as ", old);
   }
   WEFT_RETURN_IF_ERROR(MakeFolders(checkpoints));
   stop_request_.Clear();  // a request that came too late for an earlier start
   return WriteFileAtomically(config_.output + "/config.yaml", WriteConfig(config_));
 }
 
-Status Trainer::RunToEnd() {
-  std::optional<MetricsFile> file;
+// Keeps the lines of the steps that are done, which is all of the run's course so far.
+Status Trainer::OpenMetrics() {
   Status opened;
   if (is_writer()) {
-    StatusOr<MetricsFile> metrics = MetricsFile::Open(config_.output + "/metrics.jsonl", steps_done_);
-    opened = metrics.status();
-    if (opened.ok()) file.emplace(std::move(*metrics));
+    metrics_file_.reset();
+    StatusOr<MetricsFile> file = MetricsFile::Open(config_.output + "/metrics.jsonl", steps_done_);
+    opened = file.status();
+    if (opened.ok()) metrics_file_.emplace(std::move(*file));
   }
-  WEFT_RETURN_IF_ERROR(AgreeOnStatus(place_.world, opened));
+  return AgreeOnStatus(place_.world, opened);
+}
+
+Status Trainer::RunToEnd() {
+  WEFT_RETURN_IF_ERROR(OpenMetrics());
   const Clock::time_point started = Clock::now();
-  const int64_t first_step = steps_done_;
+  double num_steps = 0;  // since then
   while (steps_done_ < config_.steps && !stopping_) {
     WEFT_ASSIGN_OR_RETURN(StepMetrics metrics, Step());
-    WEFT_RETURN_IF_ERROR(FinishStep(&metrics, file.has_value() ? &*file : nullptr));
+    WEFT_RETURN_IF_ERROR(FinishStep(&metrics));
+    const double per_step = SecondsSince(started) / ++num_steps;
+    if (steps_done_ < metrics.step) continue;  // rolled back
     const bool last = steps_done_ == config_.steps;
     if (last || stopping_ || steps_done_ % config_.logging.every == 0) {
-      const double per_step = SecondsSince(started) / static_cast<double>(steps_done_ - first_step);
       LogInfo(FormatStep(metrics, config_.steps, per_step * static_cast<double>(config_.steps - steps_done_)));
     }
   }
@@ -253,24 +277,94 @@ Status Trainer::RunToEnd() {
   return absl::OkStatus();
 }
 
-// What follows a step when its turn has come: evaluation, metrics, a checkpoint. Every rank sees the same loss and norm,
-// so all stop together where they are no numbers, before a checkpoint of such weights could replace a sound one.
-Status Trainer::FinishStep(StepMetrics* metrics, MetricsFile* file) {
-  if (!std::isfinite(metrics->loss) || !std::isfinite(metrics->grad_norm)) {
-    return UserError("step ", metrics->step, ": the loss is ", metrics->loss, " and the gradient norm ", metrics->grad_norm,
-                     "; nothing of it is saved. Start again with a lower optimizer.params.lr or a longer warm-up, from the "
-                     "beginning or from an earlier checkpoint (checkpoint.resume: never, or its path; one of the step just "
-                     "before may be bad already)");
-  }
+// What follows a step when its turn has come: treatment where it was bad, evaluation, metrics, a checkpoint.
+Status Trainer::FinishStep(StepMetrics* metrics) {
+  if (!metrics->why_bad.empty()) WEFT_RETURN_IF_ERROR(TreatBadStep(*metrics));
+  if (steps_done_ < metrics->step) return absl::OkStatus();  // rolled back
   const bool last = steps_done_ == config_.steps;
   if (last || (config_.eval.every > 0 && steps_done_ % config_.eval.every == 0)) {
     const bool is_mixed = data_->num_sources() > 1;
     WEFT_ASSIGN_OR_RETURN(metrics->eval_loss, Evaluate(is_mixed ? &metrics->eval_loss_by_source : nullptr));
   }
-  const Status written = file == nullptr ? absl::OkStatus() : file->Append(*metrics);
+  const Status written = metrics_file_.has_value() ? metrics_file_->Append(*metrics) : absl::OkStatus();
   if (!written.ok()) LogWarning(written.message());  // a lost line of metrics is no reason to lose the run
   const bool due = config_.checkpoint.every > 0 && steps_done_ % config_.checkpoint.every == 0;
   return due && !last && !stopping_ ? SaveInPassing() : absl::OkStatus();  // RunToEnd makes the last save of the run
+}
+
+// Ranks have reduced loss and norm and read the same; but where the run goes on after a bad step, ranks that saw anything
+// else (a broken GPU is enough) would wait for each other forever. Where it ends, each may do so by itself.
+std::string Trainer::Judge(const StepMetrics& metrics) {
+  const std::string why = WhyBad(metrics.loss, metrics.grad_norm, history_, config_.bad_step);
+  if (config_.bad_step.action == OnBadStep::kStop) return why;
+  int64_t num_bad = why.empty() ? 0 : 1;
+  place_.world.AllReduce(*host_stream_, TensorView(&num_bad, {1}, DType::kI64, Device::Cpu()));
+  if (num_bad == 0) return "";
+  const std::vector<std::string> all = place_.world.AllGatherBytes(why);
+  return *std::find_if(all.begin(), all.end(), [](const std::string& each) { return !each.empty(); });
+}
+
+Status Trainer::TreatBadStep(const StepMetrics& bad) {
+  const int64_t limit = config_.bad_step.limit;
+  switch (config_.bad_step.action) {
+    case OnBadStep::kStop:
+      return UserError("step ", bad.step, " is bad: ", bad.why_bad, "; nothing of it is saved. Start again with a lower "
+                       "optimizer.params.lr or a longer warm-up, from the beginning or from an earlier checkpoint "
+                       "(checkpoint.resume: never, or its path; one of the step just before may be bad already); or, where the "
+                       "data is at fault, with bad_step.action: skip or roll_back");
+    case OnBadStep::kSkip:
+      if (history_.num_skipped_in_a_row > limit) {
+        return UserError("step ", bad.step, " is bad: ", bad.why_bad, "; so were the ", limit, " before it, which were skipped "
+                         "(bad_step.limit). So many in a row are hardly the data's fault: go on with a lower optimizer.params.lr "
+                         "from an earlier checkpoint (checkpoint.resume: its path)");
+      }
+      if (is_writer()) LogWarning("step ", bad.step, " is skipped, the weights stay as they were: ", bad.why_bad);
+      return absl::OkStatus();
+    case OnBadStep::kRollBack:
+      return RollBack(bad);
+  }
+  return absl::OkStatus();
+}
+
+// Weights, moments and steps are again those of the newest checkpoint; the data goes on behind the bad batch, so that what
+// led to it is not seen again. The checkpoints to come hold where the data stands. A run that is killed before the first of
+// them does all of this once more.
+Status Trainer::RollBack(const StepMetrics& bad) {
+  CurrentRecord().Enter(Phase::kRollingBack);
+  WEFT_ASSIGN_OR_RETURN(const std::string checkpoint, StateToGoBackTo());
+  num_rollbacks_ = checkpoint == rolled_back_to_ ? num_rollbacks_ + 1 : 1;
+  rolled_back_to_ = checkpoint;
+  const std::string target = checkpoint.empty() ? "the start of the run" : checkpoint;
+  if (num_rollbacks_ > config_.bad_step.limit) {
+    return UserError("step ", bad.step, " is bad: ", bad.why_bad, "; the run has gone back to ", target, " ", config_.bad_step.limit,
+                     " times already (bad_step.limit). So often it is hardly the data's fault: go on with a lower "
+                     "optimizer.params.lr, or from an earlier checkpoint (checkpoint.resume: its path), this one may be bad already");
+  }
+  const int64_t samples = samples_done_;
+  training_->params().Clear(*stream_);  // what is no number would stay in the padding of shards, which no file holds
+  Status loaded;
+  if (checkpoint.empty()) {
+    loaded = TakeFreshState();
+  } else {
+    const StatusOr<CheckpointInfo> info = ReadCheckpointInfo(checkpoint);
+    loaded = info.ok() ? TakeState(checkpoint, *info) : info.status();
+  }
+  WEFT_RETURN_IF_ERROR(AgreeOnStatus(place_.world, loaded));
+  training_->WeightsChanged();
+  if (is_writer()) {
+    LogWarning("step ", bad.step, " is bad: ", bad.why_bad, "; the run goes on from ", target, " after step ", steps_done_,
+               " and steps over the ", samples - samples_done_, " sequences since then");
+  }
+  samples_done_ = samples;
+  return OpenMetrics();
+}
+
+// The run's newest checkpoint, or while it has none what it began with; empty: a fresh model. As the writer sees it.
+StatusOr<std::string> Trainer::StateToGoBackTo() {
+  StatusOr<std::string> newest = is_writer() ? FindCheckpoint(config_.output) : std::string();
+  if (absl::IsNotFound(newest.status())) newest = resumed_from_;
+  WEFT_RETURN_IF_ERROR(AgreeOnStatus(place_.world, newest.status()));
+  return place_.world.AllGatherBytes(*newest)[0];
 }
 
 // A save after which the run could go on without it: the checkpoint before it is whole.
@@ -289,7 +383,7 @@ StatusOr<StepMetrics> Trainer::Step() {
   record.BeginStep(step);
   StatusOr<std::vector<MicroBatch>> micro_batches =
       LoadMicroBatches([&](int64_t first, int64_t count) { return data_->TrainingAt(first, count); },
-                       steps_done_ * *config_.train_batch_size, *config_.gradient_accumulation_steps);
+                       samples_done_, *config_.gradient_accumulation_steps);
   WEFT_ASSIGN_OR_RETURN(const int64_t tokens, AgreeOnTokens(micro_batches));
   if (tokens == 0) {
     return DataError(data_->Names(), ": no token of the global batch of step ", step, " carries loss: its samples are "
@@ -297,14 +391,23 @@ StatusOr<StepMetrics> Trainer::Step() {
                      "--too-long cut, or raise train_batch_size");
   }
   const double lr = LearningRate(config_.scheduler, config_.optimizer.params.lr, step);
-  training_->Step(std::move(*micro_batches), tokens, lr, step);
-  steps_done_ = step;
+  training_->ComputeGradients(std::move(*micro_batches), tokens);
+  // To leave an update out takes the verdict first. What throws the weights away has the time until they are.
+  const bool judges_first = config_.bad_step.action == OnBadStep::kSkip;
+  if (!judges_first) training_->Update(lr, step - history_.num_skipped);
 
   record.Enter(Phase::kReadingBack);
   StepMetrics metrics;
   metrics.step = step;
   metrics.loss = training_->ReadLossSum() / static_cast<double>(tokens);
   metrics.grad_norm = training_->ReadGradNorm();
+  metrics.why_bad = Judge(metrics);
+  metrics.skipped = judges_first && !metrics.why_bad.empty();
+  if (judges_first && !metrics.skipped) training_->Update(lr, step - history_.num_skipped);
+  if (metrics.skipped) history_.AddSkipped();
+  if (metrics.why_bad.empty()) history_.AddGood(metrics.loss, config_.bad_step.window);
+  steps_done_ = step;
+  samples_done_ += *config_.train_batch_size;
   metrics.lr = lr;
   metrics.tokens = *config_.train_batch_size * config_.data.sequence_length;
   const double seconds = SecondsSince(started);
@@ -370,14 +473,15 @@ StatusOr<std::optional<double>> Trainer::Evaluate(std::vector<double>* by_source
 Status Trainer::Save() {
   CurrentRecord().Enter(Phase::kSaving);
   const CheckpointInfo info = {.step = steps_done_,
-                               .samples = steps_done_ * *config_.train_batch_size,
+                               .samples = samples_done_,
                                .config_yaml = WriteConfig(config_),
                                .model_config_json = ModelConfigToJson(model_config_).dump(2),
                                .tokenizer_json = data_->first_store().tokenizer_json(),
                                .tokenizer_config_json = data_->first_store().tokenizer_config_json(),
                                .table_yaml = data_->table_yaml(),
                                .data_digest = data_->digest(),
-                               .mesh = mesh_.shape.ToString()};
+                               .mesh = mesh_.shape.ToString(),
+                               .step_history_json = history_.ToJson()};
   WEFT_RETURN_IF_ERROR(SaveTrainState(*stream_, training_->params(), config_.output, info, place_.world));
   last_saved_step_ = steps_done_;
   LogInfo("saved ", config_.output, "/checkpoints/step-", steps_done_);

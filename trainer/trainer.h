@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,6 +11,7 @@
 #include "checkpoint/checkpoint.h"
 #include "data/mixture.h"
 #include "parallel/process_mesh.h"
+#include "trainer/bad_step.h"
 #include "trainer/metrics.h"
 #include "trainer/rank_training.h"
 #include "trainer/run_config.h"
@@ -37,7 +39,8 @@ class Trainer {
   // Trains up to config.steps; writes metrics, checkpoints and the loss curve under config.output.
   Status Run();
 
-  // One optimizer step on the next global batch.
+  // One optimizer step on the next global batch. A bad one leaves the weights as they were where the configuration says
+  // skip; whatever else is to become of it is for Run().
   StatusOr<StepMetrics> Step();
   // Mean loss over the validation splits of all sources; nullopt when there are none. `by_source`, where it is asked for,
   // becomes the mean of each [sources], NaN where it has no validation split.
@@ -54,6 +57,9 @@ class Trainer {
   Status StartWeights();
   Status CheckSameStart();
   Status Resume(const std::string& checkpoint);
+  // Weights, moments and the place in the run: those of a checkpoint, or those of a run's beginning.
+  Status TakeState(const std::string& checkpoint, const CheckpointInfo& info);
+  Status TakeFreshState();
   // Where the configuration asks for it: whether these ranks, laid out like this, compute what one does (layout_check.h).
   Status VerifyLayout();
   Status PrepareOutput();
@@ -61,7 +67,14 @@ class Trainer {
   Status Save();
   Status SaveInPassing();
   Status Prune();
-  Status FinishStep(StepMetrics* metrics, MetricsFile* file);
+  Status OpenMetrics();
+  Status FinishStep(StepMetrics* metrics);
+  // WhyBad() of the step, which is bad for all ranks if it is for one.
+  std::string Judge(const StepMetrics& metrics);
+  // What the configuration says shall become of it. All ranks together.
+  Status TreatBadStep(const StepMetrics& bad);
+  Status RollBack(const StepMetrics& bad);
+  StatusOr<std::string> StateToGoBackTo();
   struct LossSum {
     double loss = 0;  // summed over `tokens`
     int64_t tokens = 0;
@@ -92,11 +105,16 @@ class Trainer {
   ModelConfig model_config_;
   std::unique_ptr<RankTraining> training_;
   int64_t steps_done_ = 0;
+  int64_t samples_done_ = 0;  // taken from the data; more than those of steps_done_ where data was stepped over
+  StepHistory history_;
   int64_t last_saved_step_ = -1;
   RunLock lock_;  // of the writer
   StopRequest stop_request_;
   bool stopping_ = false;     // after this step; the same on all ranks
   std::string resumed_from_;  // the checkpoint; empty: none
+  std::string rolled_back_to_;  // the checkpoint of the last time; empty: the start
+  int64_t num_rollbacks_ = 0;   // to that one
+  std::optional<MetricsFile> metrics_file_;  // of the writer
 };
 
 }  // namespace weft

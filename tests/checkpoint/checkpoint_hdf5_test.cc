@@ -7,6 +7,7 @@
 
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/checkpoint_folders.h"
+#include "checkpoint/index_hdf5.h"
 #include "core/hdf5_file.h"
 #include "parallel/thread_communicator.h"
 #include "tests/checkpoint/temporary_folder.h"
@@ -29,7 +30,7 @@ std::string SaveHalves(const std::string& run) {
         vector.data<float>()[column - begin] = static_cast<float>(column);
       }
     }
-    WEFT_CHECK_OK(SaveCheckpoint(run, {.step = 1},
+    WEFT_CHECK_OK(SaveCheckpoint(run, {.step = 1, .step_history_json = "{}"},
                                  {{"weights/matrix", {kRows, kColumns}, 0, kRows, begin, end, matrix.view()},
                                   {"weights/vector", {kColumns}, begin, end, 0, 1, vector.view()}},
                                  world));
@@ -75,6 +76,23 @@ TEST(CheckpointHdf5, ADeletedDatasetIsRefused) {
   const Status status =
       LoadCheckpointPieces(checkpoint, {{"weights/matrix", {kRows, kColumns}, 0, kRows, 0, kColumns, memory.view()}});
   EXPECT_THAT(std::string(status.message()), HasSubstr("rank-0.h5"));
+}
+
+// Checkpoints that were written before a text existed stay readable; without one that always existed they are not.
+TEST(CheckpointHdf5, TextsThatCameLaterMayBeAbsent) {
+  const TemporaryFolder run;
+  const std::string index = IndexPath(SaveHalves(run.path()));
+  const auto remove = [&index](const char* name) {
+    const hdf5::Handle file(H5Fopen(index.c_str(), H5F_ACC_RDWR, H5P_DEFAULT));
+    ASSERT_GE(H5Ldelete(file.id(), name, H5P_DEFAULT), 0);
+  };
+  remove("info/step_history_json");
+  const StatusOr<IndexFile> read = ReadIndexFile(index);
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(read->info.step, 1);
+  EXPECT_EQ(read->info.step_history_json, "");
+  remove("info/mesh");
+  EXPECT_THAT(std::string(ReadIndexFile(index).status().message()), HasSubstr("/mesh"));
 }
 
 }  // namespace

@@ -112,7 +112,7 @@ Status Save(const std::string& run, const Layout& layout, int64_t step = 7) {
     const RankState state = PiecesOfRank(layout, world.rank(), true);
     Fill(state);
     const CheckpointInfo info{.step = step, .samples = 1234567890123, .config_yaml = "a: 1\n", .model_config_json = "{\"é\": 1}",
-                              .mesh = layout.mesh.ToString()};
+                              .mesh = layout.mesh.ToString(), .step_history_json = "{}"};
     const Status status = SaveCheckpoint(run, info, state.pieces, world);
     if (world.rank() == 0) answer = status;
   });
@@ -158,6 +158,7 @@ TEST(Checkpoint, KeepsWhatIsNotATensor) {
   EXPECT_EQ(info->model_config_json, "{\"é\": 1}");
   EXPECT_EQ(info->tokenizer_json, "");
   EXPECT_EQ(info->mesh, "pp1 dp2 tp1");
+  EXPECT_EQ(info->step_history_json, "{}");
   const auto tensors = ListCheckpointTensors(StepFolder(run.path(), 7));
   ASSERT_TRUE(tensors.ok());
   ASSERT_EQ(tensors->size(), 6u);

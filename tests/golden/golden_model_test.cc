@@ -85,7 +85,8 @@ TEST_P(GoldenModel, TakesPyTorchsAdamWSteps) {
   for (int step = 1; step <= 3; ++step) {
     const size_t i = static_cast<size_t>(step - 1);
     EXPECT_NEAR(rig_.Train({ViewOf(batch_)}, batch_.num_unmasked), losses[i], kBound * losses[i]) << "step " << step;
-    optimizer.Step(*rig_.stream, *rig_.self, 1e-2, step);
+    optimizer.MeasureGradients(*rig_.stream, *rig_.self);
+    optimizer.Update(*rig_.stream, 1e-2, step);
     rig_.stream->Synchronize();
     EXPECT_NEAR(optimizer.grad_norm().data<float>()[0], norms[i], kBound * norms[i]) << "step " << step;
   }

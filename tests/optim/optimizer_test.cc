@@ -101,7 +101,8 @@ void RunCase(const Case& c, double max_grad_norm,
     std::vector<float> norms(kSteps);
     for (int64_t step = 1; step <= kSteps; ++step) {
       FillGrads(store, *stream, step);
-      optimizer.Step(*stream, all, kParams.lr, step);
+      optimizer.MeasureGradients(*stream, all);
+      optimizer.Update(*stream, kParams.lr, step);
       float* norm = &norms[static_cast<size_t>(step - 1)];
       stream->Copy(TensorView(norm, {1}, DType::kF32, Device::Cpu()), optimizer.grad_norm());
     }
@@ -180,7 +181,9 @@ TEST(Optimizer, DecaysWhatTheTableSays) {
   store.Initialize(*stream, 7);
   before.Initialize(*stream, 7);
   const std::unique_ptr<Communicator> alone = MakeSelfCommunicator();
-  Optimizer(&store, kParams, 0).Step(*stream, *alone, kParams.lr, 1);
+  Optimizer optimizer(&store, kParams, 0);
+  optimizer.MeasureGradients(*stream, *alone);
+  optimizer.Update(*stream, kParams.lr, 1);
   const auto decay = static_cast<float>(1 - kParams.lr * kParams.weight_decay);
   for (int id = 0; id < store.num_params(); ++id) {
     const ParamSpec& spec = store.spec(id);

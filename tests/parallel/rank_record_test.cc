@@ -37,6 +37,8 @@ TEST(RankRecord, SaysWhereItsRankIs) {
   EXPECT_EQ(record.Read().position.place.phase, Phase::kTraining);
   record.Enter(Phase::kSaving);
   EXPECT_EQ(Describe(record.Read().position), "step 12, saving a checkpoint");
+  record.Enter(Phase::kRollingBack);
+  EXPECT_EQ(Describe(record.Read().position), "step 12, rolling back to a checkpoint");
 }
 
 TEST(RankRecord, ChangesWithEverythingThatComesForward) {

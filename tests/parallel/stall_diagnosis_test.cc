@@ -196,7 +196,7 @@ TEST(IsStalled, WaitsForOneThatComesForward) {
 }
 
 TEST(IsStalled, GivesSavesAndStartsMoreTime) {
-  for (const Phase phase : {Phase::kSaving, Phase::kStarting}) {
+  for (const Phase phase : {Phase::kSaving, Phase::kStarting, Phase::kRollingBack}) {
     std::vector<RankReport> reports = Waiting(1);
     for (RankReport& report : reports) report.snapshot->position.place.phase = phase;
     EXPECT_FALSE(IsStalled(reports, {}));

@@ -67,7 +67,8 @@ Outcome Train(const std::string& model_type, DType dtype, Device device) {
     for (int id = 0; step == 1 && id < rig.store.num_params(); ++id) {
       outcome.grads.push_back(ValuesOf(*rig.stream, rig.store.Grad(id)));
     }
-    optimizer.Step(*rig.stream, *rig.self, 1e-3, step);
+    optimizer.MeasureGradients(*rig.stream, *rig.self);
+    optimizer.Update(*rig.stream, 1e-3, step);
     outcome.norms.push_back(ValuesOf(*rig.stream, optimizer.grad_norm())[0]);
   }
   for (int id = 0; id < rig.store.num_params(); ++id) {

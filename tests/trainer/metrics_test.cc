@@ -29,6 +29,8 @@ TEST(Metrics, FormatsALineForPeople) {
   EXPECT_THAT(FormatStep(evaluated, 100, 0), testing::EndsWith("validation loss 2.2500"));
   evaluated.eval_loss_by_source = {2, 2.75};
   EXPECT_THAT(FormatStep(evaluated, 100, 0), testing::EndsWith("validation loss 2.2500 (by source 2.0000, 2.7500)"));
+  evaluated.skipped = true;
+  EXPECT_THAT(FormatStep(evaluated, 100, 0), testing::EndsWith(" 2.7500)  skipped"));
 }
 
 TEST(Metrics, KeepsTheLinesUpToTheResumedStepAndAppends) {
@@ -46,7 +48,9 @@ TEST(Metrics, KeepsTheLinesUpToTheResumedStepAndAppends) {
   {
     StatusOr<MetricsFile> file = MetricsFile::Open(path, 3);
     ASSERT_TRUE(file.ok()) << file.status();
-    EXPECT_TRUE(file->Append(Step(4, 0.1)).ok());
+    StepMetrics skipped = Step(4, 0.1);
+    skipped.skipped = true;
+    EXPECT_TRUE(file->Append(skipped).ok());
   }
   const StatusOr<std::vector<StepMetrics>> steps = ReadMetrics(path);
   ASSERT_TRUE(steps.ok()) << steps.status();
@@ -56,6 +60,8 @@ TEST(Metrics, KeepsTheLinesUpToTheResumedStepAndAppends) {
   ASSERT_EQ((*steps)[1].eval_loss_by_source.size(), 2u);
   EXPECT_EQ((*steps)[1].eval_loss_by_source[0], 0.1 + 0.2);
   EXPECT_TRUE(std::isnan((*steps)[1].eval_loss_by_source[1]));
+  EXPECT_TRUE((*steps)[3].skipped);
+  EXPECT_FALSE((*steps)[2].skipped);
 }
 
 TEST(Metrics, NamesTheLineThatIsNotOne) {

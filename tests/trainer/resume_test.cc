@@ -30,6 +30,7 @@ TEST(Resume, LayoutAndSurroundingsMayChange) {
   now.gradient_accumulation_steps = 8;
   now.parallel.tp = 2;
   now.checkpoint.every = 3;
+  now.bad_step.action = OnBadStep::kSkip;
   now.checkpoint.on_failure = OnSaveFailure::kStop;
   now.logging.every = 7;
   now.watchdog.timeout = 7;

@@ -190,6 +190,23 @@ TEST(RunConfig, RanksMustDivide) {
             "--set parallel.tp=3: parallel: pp 1 * tp 3 does not divide the number of ranks, 4");
 }
 
+TEST(RunConfig, WhatBecomesOfBadSteps) {
+  const BadStepSection unless_asked = With({"train_batch_size=8"}).config.bad_step;
+  EXPECT_EQ(unless_asked.action, OnBadStep::kStop);
+  EXPECT_EQ(unless_asked.spike_factor, 0);
+  const Outcome o = With({"train_batch_size=8", "bad_step={action: roll_back, spike_factor: 2.5, window: 20, limit: 3}"});
+  ASSERT_EQ(o.error, "");
+  EXPECT_EQ(o.config.bad_step.action, OnBadStep::kRollBack);
+  EXPECT_EQ(o.config.bad_step.spike_factor, 2.5);
+  EXPECT_EQ(o.config.bad_step.window, 20);
+  EXPECT_EQ(o.config.bad_step.limit, 3);
+  EXPECT_EQ(With({"train_batch_size=8", "bad_step={spike_factor: 1, window: 0, limit: 0}"}).error,
+            "--set bad_step={spike_factor: 1, window: 0, limit: 0}: bad_step.spike_factor: expected 0 or more than 1, got 1\n"
+            "--set bad_step={spike_factor: 1, window: 0, limit: 0}: bad_step.window: expected a number from 1 to 65536, got 0\n"
+            "--set bad_step={spike_factor: 1, window: 0, limit: 0}: bad_step.limit: expected a positive number, got 0");
+  EXPECT_THAT(With({"train_batch_size=8", "bad_step.action=rollback"}).error, HasSubstr("expected one of stop, skip, roll_back"));
+}
+
 TEST(RunConfig, AModelFolderBringsItsOwnShape) {
   const Outcome both = With({"train_batch_size=8", "model.path=m"});
   EXPECT_EQ(both.error, "");
