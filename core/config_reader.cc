@@ -185,17 +185,19 @@ StatusOr<std::string> ReadBoundedFile(const std::string& path) {
   return ReadFile(path);
 }
 
-// nullopt, with an error, where the file has no section of settings.
-std::optional<ConfigNode> ReadConfigFile(const std::string& path, ConfigTree& tree) {
-  const StatusOr<std::string> text = ReadBoundedFile(path);
-  if (!text.ok()) {
-    tree.Fail({}, std::string(text.status().message()));  // it names the path
-    return std::nullopt;
-  }
-  std::optional<ConfigNode> root = ParseYaml(*text, path, /*has_lines=*/true, tree);
+// nullopt, with an error, where the text has no section of settings.
+std::optional<ConfigNode> ParseConfigText(const std::string& text, const std::string& path, ConfigTree& tree) {
+  std::optional<ConfigNode> root = ParseYaml(text, path, /*has_lines=*/true, tree);
   if (!root.has_value() || root->kind == ConfigNode::Kind::kMap) return root;
   const bool is_empty = root->kind == ConfigNode::Kind::kNull;
   tree.Fail({path}, StrCat("expected keys and values at the top, got ", is_empty ? "nothing" : root->Describe()));
+  return std::nullopt;
+}
+
+std::optional<ConfigNode> ReadConfigFile(const std::string& path, ConfigTree& tree) {
+  const StatusOr<std::string> text = ReadBoundedFile(path);
+  if (text.ok()) return ParseConfigText(*text, path, tree);
+  tree.Fail({}, std::string(text.status().message()));  // it names the path
   return std::nullopt;
 }
 
@@ -213,6 +215,14 @@ void ApplyOverride(const std::string& text, ConfigTree& tree) {
 }
 
 }  // namespace
+
+StatusOr<ConfigTree> ParseConfigTree(const std::string& text, const std::string& name) {
+  ConfigTree tree;
+  std::optional<ConfigNode> root = ParseConfigText(text, name, tree);
+  if (!root.has_value()) return AsStatus(tree.errors);
+  tree.root = *std::move(root);
+  return tree;
+}
 
 StatusOr<ConfigTree> ReadConfigTree(const ConfigSources& sources) {
   ConfigTree tree;

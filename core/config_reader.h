@@ -30,6 +30,9 @@ struct ConfigSources {
 // The sources as one tree. Errors: a file that cannot be read, or is not YAML with a section at its top.
 StatusOr<ConfigTree> ReadConfigTree(const ConfigSources& sources);
 
+// One text of YAML or JSON as a tree; `name` stands in messages as a path would.
+StatusOr<ConfigTree> ParseConfigTree(const std::string& text, const std::string& name);
+
 // Fills `root`, any struct with VisitFields, and leaves what no source names as it was. On an error `root` is
 // undefined.
 template <typename Struct>

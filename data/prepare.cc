@@ -16,6 +16,7 @@
 #include "data/sample_encoder.h"
 #include "data/token_store_hdf5.h"
 #include "data/store_header.h"
+#include "data/table_fit.h"
 #include "data/tokenizer.h"
 #include "data/validation_split.h"
 
@@ -35,6 +36,10 @@ Status CheckOptions(const PrepareOptions& options) {
   }
   if (!options.preferences.empty() && options.preferences != "chosen") {
     return UserError("preferences: '", options.preferences, "' is not known; expected chosen");
+  }
+  if (!options.table.empty() && (!options.format.empty() || !options.columns.empty())) {
+    return UserError(options.format.empty() ? "column" : "format", ": rows of a table have no format, and its file names the "
+                     "columns; leave it out with --table");
   }
   std::error_code ignored;
   if (std::filesystem::is_directory(options.to, ignored)) {
@@ -73,7 +78,7 @@ struct Preparation {
   const TooLong too_long;
   const int64_t sequence_length;
   std::vector<uint64_t> hashes;  // [documents]
-  int64_t num_empty = 0, num_too_long = 0, num_without_loss = 0;
+  int64_t num_empty = 0, num_too_long = 0, num_without_loss = 0, num_dropped_rows = 0;
   int64_t num_turns = 0, num_open_turns = 0;  // of an assistant; without a token that ends them
 
   // Tokenises documents in parallel and writes them in order.
@@ -87,7 +92,9 @@ Status Preparation::Add(const std::vector<Document>& documents) {
   for (StatusOr<EncodedSample>& encoded : samples) {
     if (!encoded.ok()) return encoded.status();
     EncodedSample& sample = *encoded;
-    if (sample.tokens.size() < 2) {  // a tokenizer without an unknown token can make nothing of a text
+    if (sample.is_dropped) {
+      ++num_dropped_rows;
+    } else if (sample.tokens.size() < 2) {  // a tokenizer without an unknown token can make nothing of a text
       ++num_empty;
     } else if (!FitSample(too_long, sequence_length, &sample)) {
       ++num_too_long;
@@ -148,6 +155,7 @@ std::string ProvenanceJson(const PrepareOptions& options, const InputFiles& file
   }
   if (preparation.num_too_long > 0) provenance["too_long_documents_dropped"] = preparation.num_too_long;
   if (preparation.num_without_loss > 0) provenance["documents_without_loss_dropped"] = preparation.num_without_loss;
+  if (preparation.num_dropped_rows > 0) provenance["table_rows_dropped"] = preparation.num_dropped_rows;
   return provenance.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
@@ -170,7 +178,8 @@ void LogResult(const PrepareOptions& options, const InputFiles& files, const Doc
   LogInfo("skipped: files that are not text: ", reader.num_not_text(), ", hidden files and links: ",
           files.num_skipped_files, ", hidden and build folders: ", files.num_skipped_folders, ", empty documents: ",
           reader.num_empty() + preparation.num_empty, ", too long: ", preparation.num_too_long,
-          ", without a token in the loss: ", preparation.num_without_loss);
+          ", without a token in the loss: ", preparation.num_without_loss, ", rows that the table drops: ",
+          preparation.num_dropped_rows);
   if (files.num_records_as_text > 0) {
     LogInfo(files.num_records_as_text, " .json, .csv and .tsv files of folders were read as texts like others; name them ",
             "as inputs to have their records read");
@@ -201,8 +210,12 @@ Status PrepareData(const PrepareOptions& options) {
   WEFT_ASSIGN_OR_RETURN(const std::unique_ptr<TokenStoreWriter> writer,
                         TokenStoreWriter::Create(options.to, tokenizer->vocab_size()));
   ThreadPool pool(options.num_threads > 0 ? options.num_threads : DefaultNumThreads(1));
-  DocumentReader reader(files);
-  const Rendering rendering{.template_is_named = template_is_named, .keep_system = options.keep_system,
+  TableFit fit;
+  if (!options.table.empty()) {
+    WEFT_ASSIGN_OR_RETURN(fit, FitTable(options.table, files, options.validation_fraction));
+  }
+  DocumentReader reader(files, fit.table == nullptr ? ',' : fit.table->spec().delimiter_char());
+  const Rendering rendering{.template_is_named = template_is_named, .keep_system = options.keep_system, .table = fit.table.get(),
                             .learns_chosen = !options.preferences.empty(), .now = std::time(nullptr)};
   const SampleEncoder encoder(*tokenizer, reading, std::move(chat_template), rendering);
   Preparation preparation{encoder, *writer, pool, too_long, options.sequence_length, {}};
@@ -210,7 +223,10 @@ Status PrepareData(const PrepareOptions& options) {
   if (writer->num_documents() == 0) return UserError("the inputs hold no text to learn from");
 
   TokenStoreWriter::Ending ending;
-  ending.validation = ChooseValidation(preparation.hashes, options.validation_fraction);
+  ending.validation = fit.validation_threshold.has_value()
+                          ? BelowThreshold(preparation.hashes, *fit.validation_threshold)
+                          : ChooseValidation(preparation.hashes, options.validation_fraction);
+  if (fit.table != nullptr) ending.table_yaml = fit.table->spec().ToYaml();
   ending.sequence_length = options.sequence_length;
   ending.tokenizer_json = tokenizer->json();
   ending.tokenizer_config_json = tokenizer->config_json();

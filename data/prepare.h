@@ -28,6 +28,7 @@ struct PrepareOptions {
   bool keep_system = false;          // ChatInput::keep_system
   std::string too_long = "split";
   std::string preferences;           // "chosen", or empty
+  std::string table;                 // the specification that renders records (data/table_spec.h); empty: they are no rows
   int num_threads = 0;  // 0: the cores of this process
 
   void VisitFields(FieldVisitor& v) {
@@ -46,6 +47,8 @@ struct PrepareOptions {
             "put a system message that the template leaves out in front of the first user's message");
     v.Field("too_long", too_long,
             "samples longer than a sequence: split into several, cut to its length, or drop");
+    v.Field("table", table,
+            "how rows of a table become text: a YAML file, or an exported model or a token store, to render as they did");
     v.Field("preferences", preferences, "what to learn from preference pairs: chosen, the answers that were chosen");
     v.Field("sequence_length", sequence_length,
             "tokens a sequence of the stored packing plan; training with another length packs anew");

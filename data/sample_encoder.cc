@@ -25,7 +25,8 @@ SampleEncoder::SampleEncoder(const Tokenizer& tokenizer, RecordReading reading, 
       rendering_(rendering) {}
 
 StatusOr<EncodedSample> SampleEncoder::Encode(const Document& document) const {
-  if (!document.is_record) return EncodeText(document.bytes);
+  if (!document.is_record && rendering_.table == nullptr) return EncodeText(document.bytes);
+  if (!document.is_record) return UserError(document.place, ": this is no file of rows: --table reads .csv, .tsv, .jsonl and .json");
   StatusOr<EncodedSample> encoded = EncodeRecord(document);
   if (!encoded.ok()) return WithContext(encoded.status(), document.place);
   return encoded;
@@ -34,17 +35,33 @@ StatusOr<EncodedSample> SampleEncoder::Encode(const Document& document) const {
 StatusOr<EncodedSample> SampleEncoder::EncodeRecord(const Document& document) const {
   if (!IsUtf8(document.bytes)) return UserError("not UTF-8");
   WEFT_ASSIGN_OR_RETURN(const jinja::Value record, jinja::ParseJsonValue(document.bytes, "the record"));
-  WEFT_ASSIGN_OR_RETURN(Sample sample, ReadSample(record, reading_));
+  if (rendering_.table != nullptr) return EncodeRow(record);
+  WEFT_ASSIGN_OR_RETURN(const Sample sample, ReadSample(record, reading_));
   if (sample.rejected != nullptr && !rendering_.learns_chosen) {
     return UserError("a preference pair (chosen, rejected): training on preferences is not built yet; --preferences chosen "
                      "learns from the chosen answers alone");
   }
-  if (sample.kind == Sample::Kind::kText) return EncodeText(sample.text);
-  if (sample.kind == Sample::Kind::kPromptCompletion) {
-    if (!rendering_.template_is_named) return EncodePromptCompletion(sample);
-    WEFT_ASSIGN_OR_RETURN(sample, AsConversation(sample));
+  return EncodeSample(sample);
+}
+
+StatusOr<EncodedSample> SampleEncoder::EncodeRow(const jinja::Value& row) const {
+  WEFT_ASSIGN_OR_RETURN(const std::optional<Sample> sample, rendering_.table->Render(row));
+  if (!sample.has_value()) {
+    EncodedSample dropped;
+    dropped.is_dropped = true;
+    return dropped;
   }
-  return EncodeConversation(sample);
+  WEFT_ASSIGN_OR_RETURN(EncodedSample encoded, EncodeSample(*sample));
+  encoded.hash = RowHash(rendering_.table->spec(), *row.AsDict());
+  return encoded;
+}
+
+StatusOr<EncodedSample> SampleEncoder::EncodeSample(const Sample& sample) const {
+  if (sample.kind == Sample::Kind::kText) return EncodeText(sample.text);
+  if (sample.kind == Sample::Kind::kConversation) return EncodeConversation(sample);
+  if (!rendering_.template_is_named) return EncodePromptCompletion(sample);
+  WEFT_ASSIGN_OR_RETURN(const Sample conversation, AsConversation(sample));
+  return EncodeConversation(conversation);
 }
 
 EncodedSample SampleEncoder::EncodeText(const std::string& text) const {

@@ -16,6 +16,7 @@
 #include "data/chat_tokens.h"
 #include "data/conversation.h"
 #include "data/documents.h"
+#include "data/table.h"
 #include "data/tokenizer.h"
 
 namespace weft {
@@ -27,13 +28,15 @@ StatusOr<TooLong> ParseTooLong(std::string_view name);  // "split", "cut", "drop
 struct EncodedSample {
   std::vector<int32_t> tokens;     // empty: the sample is empty
   std::vector<uint8_t> loss_mask;  // [tokens]
-  uint64_t hash = 0;               // of what was tokenised
+  uint64_t hash = 0;               // of what was tokenised; of a table's row, RowHash
+  bool is_dropped = false;         // a row that its table leaves out
   int64_t num_turns = 0, num_open_turns = 0;  // as in MaskedTokens
 };
 
 struct Rendering {
   bool template_is_named = false;  // it renders prompts and completions too
   bool keep_system = false;        // as in ChatInput
+  const Table* table = nullptr;    // renders records, which are its rows; must outlive the encoder
   bool learns_chosen = false;      // of preference pairs, the chosen answers; else pairs are an error
   std::time_t now = 0;
 };
@@ -51,6 +54,8 @@ class SampleEncoder {
 
  private:
   StatusOr<EncodedSample> EncodeRecord(const Document& document) const;
+  StatusOr<EncodedSample> EncodeRow(const jinja::Value& row) const;
+  StatusOr<EncodedSample> EncodeSample(const Sample& sample) const;
   StatusOr<EncodedSample> EncodeConversation(const Sample& sample) const;
   EncodedSample EncodePromptCompletion(const Sample& sample) const;
   EncodedSample EncodeText(const std::string& text) const;

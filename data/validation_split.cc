@@ -17,16 +17,23 @@ uint64_t ContentHash(std::string_view text) {
   return hash;
 }
 
-std::vector<uint8_t> ChooseValidation(absl::Span<const uint64_t> hashes, double fraction) {
+uint64_t ValidationThreshold(uint64_t lowest, uint64_t highest, double fraction) {
   WEFT_CHECK(fraction >= 0 && fraction < 1) << fraction;
+  if (fraction == 0 || lowest == highest) return 0;
+  // Above the lowest and not above the highest, so that neither side is empty.
+  return std::clamp(static_cast<uint64_t>(fraction * 0x1p64), lowest + 1, highest);
+}
+
+std::vector<uint8_t> BelowThreshold(absl::Span<const uint64_t> hashes, uint64_t threshold) {
   std::vector<uint8_t> validation(hashes.size(), 0);
-  if (hashes.empty() || fraction == 0) return validation;
-  const auto [lowest, highest] = std::minmax_element(hashes.begin(), hashes.end());
-  if (*lowest == *highest) return validation;
-  // Hashes below it are validation. Above the lowest and not above the highest, so that neither side is empty.
-  const uint64_t threshold = std::clamp(static_cast<uint64_t>(fraction * 0x1p64), *lowest + 1, *highest);
   for (size_t i = 0; i < hashes.size(); ++i) validation[i] = hashes[i] < threshold;
   return validation;
+}
+
+std::vector<uint8_t> ChooseValidation(absl::Span<const uint64_t> hashes, double fraction) {
+  if (hashes.empty()) return {};
+  const auto [lowest, highest] = std::minmax_element(hashes.begin(), hashes.end());
+  return BelowThreshold(hashes, ValidationThreshold(*lowest, *highest, fraction));
 }
 
 }  // namespace weft

@@ -1,7 +1,12 @@
-// `weft data prepare`: text to a token store. `weft data tokenizer`: a tokenizer learnt from text.
+// `weft data prepare`: text to a token store. `weft data tokenizer`: a tokenizer learnt from text. `weft data render`: a
+// row of a table as a model is shown it.
 #include <CLI/CLI.hpp>
+#include <cstdio>
 
+#include "data/documents.h"
+#include "data/jinja/json_value.h"
 #include "data/prepare.h"
+#include "data/table.h"
 #include "data/tokenizer_training.h"
 #include "launch/report.h"
 #include "launch/verbs.h"
@@ -18,6 +23,36 @@ void AddTokenizerVerb(CLI::App* data, const ChooseVerb& choose) {
                    "Tokens in all: 256 bytes, what is learnt, and 16 control tokens")->required();
   verb->footer("Example:\n  weft data tokenizer docs --vocab-size 4096 --to tokenizer");
   verb->callback([=] { choose([=] { return Report(TrainTokenizer(*options)); }); });
+}
+
+struct RenderArguments {
+  std::string table, row;
+};
+
+// The one row of a file, as a model is shown it.
+Status RenderRow(const RenderArguments& arguments) {
+  WEFT_ASSIGN_OR_RETURN(const std::unique_ptr<const Table> table, Table::Open(arguments.table));
+  WEFT_ASSIGN_OR_RETURN(const InputFiles files, FindInputFiles({arguments.row}));
+  DocumentReader reader(files, table->spec().delimiter_char());
+  WEFT_ASSIGN_OR_RETURN(const std::optional<Document> row, reader.Next());
+  if (!row.has_value() || !row->is_record) return UserError(arguments.row, " holds no row: expected a .json, .jsonl or .csv file");
+  WEFT_ASSIGN_OR_RETURN(const std::optional<Document> second, reader.Next());
+  if (second.has_value()) return UserError(second->place, ": a second row; one is rendered at a time");
+  WEFT_ASSIGN_OR_RETURN(const jinja::Value value, jinja::ParseJsonValue(row->bytes, row->place));
+  StatusOr<std::string> prompt = table->RenderPrompt(value);
+  if (!prompt.ok()) return WithContext(prompt.status(), row->place);
+  std::fputs(prompt->c_str(), stdout);
+  return absl::OkStatus();
+}
+
+void AddRenderVerb(CLI::App* data, const ChooseVerb& choose) {
+  CLI::App* verb = data->add_subcommand("render", "Print what a model that was trained on a table is given for a row of it");
+  auto arguments = std::make_shared<RenderArguments>();
+  verb->add_option("ROW", arguments->row, "A .json file of one row, or a .csv or .jsonl file that holds one")->required();
+  verb->add_option("--table", arguments->table, "The exported model's folder, its table.yaml, or its token store")->required()
+      ->type_name("MODEL");
+  verb->footer("Example:\n  weft generate MODEL --prompt \"$(weft data render row.json --table MODEL)\"");
+  verb->callback([=] { choose([=] { return Report(RenderRow(*arguments)); }); });
 }
 
 }  // namespace
@@ -40,6 +75,9 @@ void AddDataVerb(CLI::App& app, const ChooseVerb& choose) {
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)->type_name("KEY=COLUMN");
   prepare->add_flag("--keep-system", options->keep_system,
                     "Put a system message that the template leaves out in front of the first user's message");
+  prepare->add_option("--table", options->table,
+                      "How rows of a table become text: a YAML file (docs/tables.md), or a model's folder or a token store, "
+                      "to render as they did")->type_name("FILE.yaml");
   prepare->add_option("--preferences", options->preferences,
                       "Of preference pairs, learn from the chosen answers alone")->type_name("chosen");
   prepare->add_option("--too-long", options->too_long,
@@ -50,7 +88,9 @@ void AddDataVerb(CLI::App& app, const ChooseVerb& choose) {
                       "Share of the documents kept for validation, by hash of their content")->capture_default_str();
   prepare->footer("Examples:\n  weft data prepare docs README.md --to data.h5\n"
                   "  weft data prepare chat.jsonl --tokenizer MODEL --too-long cut --to chat.h5\n"
-                  "  weft data prepare gsm8k.jsonl --column prompt=question --column completion=answer --to gsm8k.h5");
+                  "  weft data prepare gsm8k.jsonl --column prompt=question --column completion=answer --to gsm8k.h5\n"
+                  "  weft data prepare triage.csv --table triage.yaml --to triage.h5");
+  AddRenderVerb(data, choose);
   AddTokenizerVerb(data, choose);
   prepare->callback([=] { choose([=] { return Report(PrepareData(*options)); }); });
 }

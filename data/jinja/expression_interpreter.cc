@@ -38,7 +38,9 @@ StatusOr<Value> Interpreter::Get(const Name& name, Scope& scope) {
   if (const Builtin* global = FindGlobal(name.name); global != nullptr) {
     return Value(std::shared_ptr<const Function>(std::make_shared<Function>(Function{global, Value()})));
   }
-  return Value::MakeUndefined(StrCat("'", name.name, "' is undefined"));
+  const std::string reason = StrCat("'", name.name, "' is undefined");
+  if (undefineds_ == Undefineds::kRefuse) return UserError(reason);
+  return Value::MakeUndefined(reason);
 }
 
 StatusOr<Value> Interpreter::Get(const ListLiteral& list, Scope& scope) {

@@ -25,10 +25,14 @@ class Scope {
   absl::flat_hash_map<std::string, Value> variables_;
 };
 
+// What a name stands for that nobody set, when it is used or printed: nothing, as in chat templates, or an error.
+enum class Undefineds { kPrintNothing, kRefuse };
+
 class Interpreter {
  public:
   // `name` of the template stands in errors: "name:line: ...". `now` is what strftime_now tells.
-  Interpreter(std::string_view name, Budget& budget, std::time_t now) : name_(name), budget_(budget), now_(now) {}
+  Interpreter(std::string_view name, Budget& budget, std::time_t now, Undefineds undefineds = Undefineds::kPrintNothing)
+      : name_(name), budget_(budget), now_(now), undefineds_(undefineds) {}
 
   StatusOr<Text> Run(const Block& block, Scope& variables);
 
@@ -85,6 +89,7 @@ class Interpreter {
   std::string_view name_;
   Budget& budget_;
   std::time_t now_;
+  const Undefineds undefineds_;
   Text* out_ = nullptr;  // where statements write
   int depth_ = 0;        // of what runs in what
   int64_t loop_depth_ = 0;

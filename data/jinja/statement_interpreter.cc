@@ -65,6 +65,7 @@ StatusOr<Interpreter::Flow> Interpreter::Run(const Output& output, Scope&) {
 
 StatusOr<Interpreter::Flow> Interpreter::Run(const Print& print, Scope& scope) {
   WEFT_ASSIGN_OR_RETURN(const Value value, Evaluate(*print.value, scope));
+  if (undefineds_ == Undefineds::kRefuse) WEFT_RETURN_IF_ERROR(CheckDefined(value));
   if (value.AsText() != nullptr) {
     WEFT_RETURN_IF_ERROR(Write(*value.AsText()));
   } else {
