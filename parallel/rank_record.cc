@@ -51,6 +51,18 @@ void RankRecord::Calls::End() {
   record_->CountProgress();
 }
 
+void RankRecord::Calls::Count(const CallRecord& call) {
+  for (const uint64_t word : {static_cast<uint64_t>(call.operation), static_cast<uint64_t>(call.dtype),
+                              static_cast<uint64_t>(call.num_elements), static_cast<uint64_t>(call.peer)}) {
+    hash_ = (hash_ ^ word) * 0x9E3779B97F4A7C15u;  // odd, so nothing is lost; the shift brings high bits down
+    hash_ ^= hash_ >> 32;
+  }
+  ++tally_.num_calls;
+  tally_.num_elements += call.num_elements;
+  tally_.digest = hash_ >> 32;
+  tally_.last = call;
+}
+
 RankRecord::Calls& RankRecord::AddCommunicator(uint64_t id, const std::string& name, int rank, int size) {
   const int index = num_communicators();
   WEFT_CHECK_LT(index, RankSnapshot::kMaxCommunicators) << "communicators of one rank, at " << name;

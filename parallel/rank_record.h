@@ -71,6 +71,14 @@ struct CallRecord {
   Place place;
 };
 
+// All collectives that a rank has issued on a communicator, to compare with the other ranks' (call_agreement.h).
+struct CallTally {
+  int64_t num_calls = 0;
+  int64_t num_elements = 0;  // of all of them
+  uint64_t digest = 0;       // of their operations, dtypes, sizes and roots, in order; 32 bits
+  CallRecord last;
+};
+
 struct CommunicatorRecord {
   enum class Inside : uint8_t { kNothing, kCollective, kTransfer };
   static constexpr int kHistory = 4;
@@ -112,12 +120,20 @@ class RankRecord {
    public:
     void Begin(const CallRecord& call);
     void End();
+    // A collective was issued; by the rank's own thread, whatever stream will run it.
+    void Count(const CallRecord& call);
+    const CallTally& tally() const { return tally_; }
     uint64_t id() const { return own_.id; }
+    std::string name() const { return own_.name; }
+    int rank() const { return own_.rank; }
+    int size() const { return own_.size; }
 
    private:
     friend class RankRecord;
     RankRecord* record_ = nullptr;
     CommunicatorRecord own_;
+    CallTally tally_;
+    uint64_t hash_ = 0;
     int64_t began_ns_ = 0;
     Seqlock<CommunicatorRecord> published_;
   };
@@ -137,6 +153,7 @@ class RankRecord {
   const Position& position() const { return position_; }
   // A communicator of `id`. At most RankSnapshot::kMaxCommunicators in a record's life.
   Calls& AddCommunicator(uint64_t id, const std::string& name, int rank, int size);
+  const Calls& communicator(int index) const { return communicators_[static_cast<size_t>(index)]; }
 
   // --- By any thread ---
   int num_communicators() const { return num_communicators_.load(std::memory_order_acquire); }

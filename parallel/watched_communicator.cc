@@ -71,8 +71,11 @@ class WatchedCommunicator : public Communicator {
             .place = record_.position().place};
   }
 
+  static bool IsCollective(Operation operation) { return operation != Operation::kSend && operation != Operation::kReceive; }
+
   template <typename Body>
   void Note(Stream& stream, const CallRecord& call, const Body& body) {
+    if (IsCollective(call.operation)) calls_.Count(call);
     if (stream.device().is_cuda()) {
       calls_.Begin(call);  // NCCL's first call between two ranks waits on the host
       body();

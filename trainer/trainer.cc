@@ -11,6 +11,7 @@
 #include "core/cuda_device.h"
 #include "core/file.h"
 #include "core/log.h"
+#include "parallel/call_agreement.h"
 #include "parallel/rank_record.h"
 #include "trainer/layout_check.h"
 #include "parallel/plan_peaks.h"
@@ -431,9 +432,11 @@ StatusOr<std::vector<MicroBatch>> Trainer::LoadMicroBatches(SamplesAt samples_at
 }
 
 StatusOr<int64_t> Trainer::AgreeOnTokens(const StatusOr<std::vector<MicroBatch>>& mine) {
-  // Tokens in the loss; ranks that failed; ranks that were asked to stop.
-  int64_t counts[3] = {mine.ok() ? training_->CountedTokens(*mine) : 0, mine.ok() ? 0 : 1, stop_request_.Asked() ? 1 : 0};
-  place_.world.AllReduce(*host_stream_, TensorView(counts, {3}, DType::kI64, Device::Cpu()));
+  // Tokens in the loss; ranks that failed; ranks that were asked to stop; whether collectives so far were of one size.
+  int64_t counts[4] = {mine.ok() ? training_->CountedTokens(*mine) : 0, mine.ok() ? 0 : 1, stop_request_.Asked() ? 1 : 0,
+                       CallImbalance(CurrentRecord())};
+  place_.world.AllReduce(*host_stream_, TensorView(counts, {4}, DType::kI64, Device::Cpu()));
+  if (counts[3] != 0) return DescribeCallDisagreement(place_.world, CurrentRecord());
   if (counts[1] > 0) return AgreeOnStatus(place_.world, mine.status());
   stopping_ = stopping_ || counts[2] > 0;
   return counts[0];
@@ -470,8 +473,16 @@ StatusOr<std::optional<double>> Trainer::Evaluate(std::vector<double>* by_source
   return std::optional<double>(total.loss / static_cast<double>(std::max<int64_t>(total.tokens, 1)));
 }
 
+// Wrong sums, which MPI need not notice, must not be saved.
+Status Trainer::CheckCallsAgree() {
+  int64_t imbalance = CallImbalance(CurrentRecord());
+  place_.world.AllReduce(*host_stream_, TensorView(&imbalance, {1}, DType::kI64, Device::Cpu()));
+  return imbalance == 0 ? absl::OkStatus() : DescribeCallDisagreement(place_.world, CurrentRecord());
+}
+
 Status Trainer::Save() {
   CurrentRecord().Enter(Phase::kSaving);
+  WEFT_RETURN_IF_ERROR(CheckCallsAgree());
   const CheckpointInfo info = {.step = steps_done_,
                                .samples = samples_done_,
                                .config_yaml = WriteConfig(config_),

@@ -64,6 +64,7 @@ class Trainer {
   Status VerifyLayout();
   Status PrepareOutput();
   Status RunToEnd();
+  Status CheckCallsAgree();
   Status Save();
   Status SaveInPassing();
   Status Prune();
@@ -83,7 +84,7 @@ class Trainer {
   using SamplesAt = absl::FunctionRef<StatusOr<MicroBatch>(int64_t first_sample, int64_t count)>;
   StatusOr<std::vector<MicroBatch>> LoadMicroBatches(SamplesAt samples_at, int64_t first, int64_t count);
   // The step's control reduction: unmasked tokens of all replicas' micro-batches. An error of any rank becomes
-  // everybody's, and so does a request to stop.
+  // everybody's, and so does a request to stop; collectives that were not the same on all ranks are an error.
   StatusOr<int64_t> AgreeOnTokens(const StatusOr<std::vector<MicroBatch>>& mine);
   std::string DescribeDevice() const;
   std::string DescribeSharing() const;

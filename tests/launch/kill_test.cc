@@ -11,10 +11,10 @@
 #include <fstream>
 #include <thread>
 
-#include "checkpoint/checkpoint.h"
 #include "core/rng.h"
 #include "core/str_cat.h"
 #include "tests/equivalence/checkpoint_tensors.h"
+#include "tests/launch/run_saves.h"
 #include "tests/launch/running_job.h"
 
 namespace weft {
@@ -50,32 +50,12 @@ int CountOf(const std::string& part, const std::string& text) {
   return count;
 }
 
-// The step of the newest complete checkpoint; 0: none.
-int64_t NewestStep(const std::string& run) {
-  const StatusOr<std::string> checkpoint = FindCheckpoint(run);
-  if (!checkpoint.ok()) return 0;
-  const StatusOr<CheckpointInfo> info = ReadCheckpointInfo(*checkpoint);
-  EXPECT_TRUE(info.ok()) << info.status();
-  return info.ok() ? info->step : 0;
-}
-
 // Of the last "saved .../step-N" among a job's messages; 0: none.
 int64_t LastStepSaid(const std::string& messages) {
   const size_t line = messages.rfind("\nsaved ");
   if (line == std::string::npos) return 0;
   const size_t number = messages.find("step-", line);
   return number == std::string::npos ? 0 : std::atoll(messages.c_str() + number + 5);
-}
-
-// A save of a run that is under way, or was cut short.
-bool HasUnfinishedSave(const std::string& run, std::filesystem::file_time_type since) {
-  std::error_code ignored;  // the job makes and removes folders meanwhile
-  for (std::filesystem::directory_iterator entry(run + "/checkpoints", ignored), end; !ignored && entry != end;
-       entry.increment(ignored)) {
-    const bool is_complete = std::filesystem::exists(entry->path() / "complete", ignored);
-    if (!is_complete && std::filesystem::last_write_time(entry->path(), ignored) > since) return true;
-  }
-  return false;
 }
 
 class Kills : public testing::TestWithParam<Layout> {

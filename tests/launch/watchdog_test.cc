@@ -104,6 +104,18 @@ TEST_F(WatchdogJob, NamesARankThatLeavesOutACollective) {
                                 HasSubstr("has made another call than the others of dp")));
 }
 
+// MPI fails in a small collective of different sizes, and knows nothing of a large one's.
+TEST_F(WatchdogJob, NamesARankWhoseCollectiveIsOfAnotherSize) {
+  const JobResult small = RunFaulty("small_size", 3);
+  EXPECT_NE(small.exit_code, 0) << small.err;
+  EXPECT_THAT(small.err, AllOf(HasSubstr("the job stands still: rank 1 on host "),
+                               HasSubstr("has made another call than the others of dp: its call ")));
+  std::filesystem::remove_all(Output());
+  const JobResult large = RunFaulty("size", 3);
+  EXPECT_NE(large.exit_code, 0) << large.err;
+  EXPECT_THAT(large.err, HasSubstr("rank 1 has made other collectives than the others of dp by step 3"));
+}
+
 TEST_F(WatchdogJob, NamesARankThatStopsComputing) {
   const JobResult result = RunFaulty("hang", 3);
   EXPECT_EQ(result.exit_code, kStalled) << result.err;

@@ -1,7 +1,7 @@
 // weft_faulty_train FAULT KEY=VALUE...: trains configs/tiny.yaml as `weft train` does, but on rank 1 something goes
 // wrong in the fifth reduction of gradients over the data-parallel ranks. For tests of the watchdog, under mpirun.
 //
-// FAULT: skip (leaves the reduction out), size (makes it with an element less), hang (stops computing before it), throw
+// FAULT: skip (leaves the reduction out), size (makes it with an element less; small_size: one of a norm), hang (stops computing before it), throw
 // (an exception nobody catches, as without memory), none.
 #include <unistd.h>
 
@@ -20,16 +20,17 @@ namespace weft {
 namespace {
 
 Fault MakeFault(const std::string& kind) {
-  constexpr int kStrikes = 5;
+  constexpr int kStrikes = 5, kSmall = 1000;
   Fault fault;
   fault.nth = kStrikes - 1;
-  fault.effect = kind == "size" ? FaultEffect::kShorten : FaultEffect::kSkip;
+  fault.effect = kind.ends_with("size") ? FaultEffect::kShorten : FaultEffect::kSkip;
   fault.where = [kind, count = std::make_shared<int>(0)](const FaultyCall& call) {
     if (kind == "none" || call.communicator.name() != "dp" || call.communicator.rank() != 1) return false;
     if (call.kind != CallKind::kAllReduce) return false;
+    if (kind == "small_size" && call.num_elements > kSmall) return false;
     if (++*count == kStrikes && kind == "throw") throw std::bad_alloc();
     while (*count == kStrikes && kind == "hang") ::sleep(1);
-    return kind == "skip" || kind == "size";
+    return kind == "skip" || kind.ends_with("size");
   };
   return fault;
 }
