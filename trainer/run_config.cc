@@ -34,6 +34,9 @@ class Checker {
     return report_.Has(key) ? StrCat(" (", report_.PlaceOf(key).ToString(), ")") : "";
   }
 
+  // Given on the command line: by somebody who means it, whatever a file says.
+  bool IsOverride(const std::string& key) const { return report_.Has(key) && report_.PlaceOf(key).line == 0; }
+
   const ConfigReport& report() const { return report_; }
   Status Finish() { return AsStatus(std::move(errors_)); }
 
@@ -154,11 +157,46 @@ void ResolveSchedule(RunConfig& c, Checker& check) {
   });
 }
 
+// DeepSpeed's schedulers that bring rates of their own do not look at the optimizer's. Of a file that has both, theirs is
+// meant; but one that was just given with --set would be lost.
+void CheckRateCounts(const RunConfig& c, Checker& check, std::vector<std::string>& notices) {
+  const std::string lr_key = "optimizer.params.lr";
+  const SchedulerParams& p = c.scheduler.params;
+  std::string key = "scheduler.params.";
+  std::optional<double> rate;
+  switch (c.scheduler.type) {
+    case SchedulerType::kWarmupLr:
+    case SchedulerType::kWarmupDecayLr:
+      key += "warmup_max_lr";
+      rate = p.warmup_max_lr;
+      break;
+    case SchedulerType::kOneCycle:
+      key += "cycle_max_lr";
+      rate = p.cycle_max_lr;
+      break;
+    case SchedulerType::kLrRangeTest:
+      key += "lr_range_test_min_lr";
+      rate = p.lr_range_test_min_lr;
+      break;
+    default:
+      return;
+  }
+  if (!check.report().Has(lr_key) || rate.value_or(c.optimizer.params.lr) == c.optimizer.params.lr) return;
+  const std::string why = StrCat("counts for nothing: the scheduler's rate is ", key, check.In(key), ", ", *rate);
+  if (check.IsOverride(lr_key) && !check.IsOverride(key)) {
+    check.Fail(lr_key, StrCat(why, "; --set that instead"));
+  } else {
+    notices.push_back(StrCat(check.report().PlaceOf(lr_key).ToString(), ": ", lr_key, ": ", why));
+  }
+}
+
 // `key` asks for `choice` by a name of DeepSpeed's. A different choice of our own name is a contradiction.
 template <typename T>
 void Settle(Checker& check, const std::string& ours, T& value, T choice, const std::string& theirs) {
   if (check.report().Has(ours) && value != choice) {
-    check.Fail(ours, StrCat("contradicts ", theirs, check.In(theirs), "; keep one of the two"));
+    const bool can_be_taken_back = check.IsOverride(ours) && !check.IsOverride(theirs);
+    check.Fail(ours, StrCat("contradicts ", theirs, check.In(theirs), "; keep one of the two",
+                            can_be_taken_back ? StrCat(" (--set ", theirs, "=null takes the other back)") : ""));
   }
   value = choice;
 }
@@ -257,6 +295,7 @@ Status ResolveRunConfig(RunConfig& config, int64_t world_size, ConfigReport& rep
   CheckTop(config, check);
   CheckOptimizer(config.optimizer.params, check);
   ResolveSchedule(config, check);
+  CheckRateCounts(config, check, report.notices);
   ResolveDeepSpeedSpellings(config, check);
   ResolveBatch(config, world_size, check);
   ResolveModelSection(config.model, config.data.sequence_length,

@@ -282,6 +282,46 @@ TEST(RunConfig, DeepSpeedAuto) {
   EXPECT_EQ(o.config.scheduler.params.total_num_steps, 10);
 }
 
+// --set against what a DeepSpeed file says by its own names: an error that says how, never a setting that is lost.
+TEST(RunConfig, OverridesOfWhatDeepSpeedCallsOtherwise) {
+  const auto read = [](const std::string& json, const std::vector<std::string>& overrides) {
+    return ReadSources({.path = FileWith(kLeast, "a.yaml"), .deepspeed_path = FileWith(json, "ds.json"), .overrides = overrides});
+  };
+  const std::string bf16 = R"({"train_batch_size": 8, "bf16": {"enabled": true}})";
+  EXPECT_EQ(read(bf16, {"precision=f32"}).error,
+            "--set precision=f32: precision: contradicts bf16.enabled (ds.json:1); keep one of the two "
+            "(--set bf16.enabled=null takes the other back)");
+  const Outcome f32 = read(bf16, {"precision=f32", "bf16.enabled=null"});
+  EXPECT_EQ(f32.error, "");
+  EXPECT_EQ(f32.config.precision, Precision::kF32);
+  EXPECT_EQ(read(bf16, {"bf16.enabled=false"}).config.precision, Precision::kF32);
+  const std::string printing = R"({"train_batch_size": 8, "steps_per_print": 10})";
+  EXPECT_THAT(read(printing, {"logging.every=5"}).error, HasSubstr("(--set steps_per_print=null takes the other back)"));
+  EXPECT_EQ(read(printing, {"logging.every=5", "steps_per_print=null"}).config.logging.every, 5);
+}
+
+TEST(RunConfig, OverridesOfARateThatTheSchedulerDoesNotLookAt) {
+  const auto read = [](const std::string& scheduler, const std::vector<std::string>& overrides) {
+    const std::string json = StrCat(R"({"train_batch_size": 8, "optimizer": {"params": {"lr": 0.25}}, "scheduler": )", scheduler, "}");
+    return ReadSources({.path = FileWith(kLeast, "a.yaml"), .deepspeed_path = FileWith(json, "ds.json"), .overrides = overrides});
+  };
+  const std::string warmup = R"({"type": "WarmupLR", "params": {"warmup_max_lr": 0.5, "warmup_num_steps": 4}})";
+  EXPECT_EQ(read(warmup, {"optimizer.params.lr=0.125"}).error,
+            "--set optimizer.params.lr=0.125: optimizer.params.lr: counts for nothing: the scheduler's rate is "
+            "scheduler.params.warmup_max_lr (ds.json:1), 0.5; --set that instead");
+  EXPECT_EQ(read(warmup, {"optimizer.params.lr=0.5"}).error, "");
+  EXPECT_EQ(read(warmup, {"optimizer.params.lr=0.125", "scheduler.params.warmup_max_lr=0.125"}).error, "");
+  EXPECT_THAT(read(warmup, {}).report.notices, Contains(StartsWith("ds.json:1: optimizer.params.lr: counts for nothing")));
+  // Their default is not the optimizer's rate either.
+  EXPECT_THAT(read(R"({"type": "WarmupDecayLR", "params": {"warmup_num_steps": 4, "total_num_steps": 10}})", {"optimizer.params.lr=0.125"}).error,
+              HasSubstr("the scheduler's rate is scheduler.params.warmup_max_lr, 0.001; --set that instead"));
+  EXPECT_THAT(read(R"({"type": "OneCycle", "params": {"cycle_min_lr": 0.1, "cycle_max_lr": 0.2, "cycle_momentum": false}})", {"optimizer.params.lr=0.125"}).error,
+              HasSubstr("scheduler.params.cycle_max_lr (ds.json:1), 0.2; --set that instead"));
+  const Outcome taken = read(R"({"type": "WarmupLR", "params": {"warmup_num_steps": 4}})", {"optimizer.params.lr=0.125"});
+  EXPECT_EQ(taken.error, "");
+  EXPECT_EQ(taken.config.scheduler.params.warmup_max_lr, 0.125);
+}
+
 TEST(RunConfig, DeepSpeedKeysThatCannotBeHonoured) {
   const std::map<std::string, std::string> cases = {
       {R"("optimizer": {"type": "Lamb"})", "optimizer.type: expected one of AdamW, Adam, got \"Lamb\""},
