@@ -10,7 +10,7 @@
 #include <utility>
 
 #include "checkpoint/checkpoint.h"
-#include "checkpoint/sha256.h"
+#include "core/sha256.h"
 #include "core/file.h"
 
 namespace weft {

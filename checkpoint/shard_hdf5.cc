@@ -5,7 +5,7 @@
 #include <array>
 #include <bit>
 
-#include "checkpoint/sha256.h"
+#include "core/sha256.h"
 #include "checkpoint/shard_reader.h"
 #include "core/check.h"
 #include "core/file.h"

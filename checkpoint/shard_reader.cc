@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "checkpoint/sha256.h"
+#include "core/sha256.h"
 
 namespace weft {
 

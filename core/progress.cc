@@ -31,13 +31,19 @@ void Progress::Advance(int64_t amount) {
   if (Clock::now() - last_draw_ >= interval) Draw(false);
 }
 
+void Progress::Skip(int64_t amount) {
+  done_ += amount;
+  skipped_ += amount;
+  start_ = Clock::now();
+}
+
 void Progress::Draw(bool last) {
   if (CurrentRank().rank != 0) return;
   last_draw_ = Clock::now();
   drawn_ = true;
   const double seconds = std::chrono::duration<double>(last_draw_ - start_).count();
   const double fraction = std::min(1.0, static_cast<double>(done_) / static_cast<double>(total_));
-  const double rate = seconds > 0 ? static_cast<double>(done_) / seconds : 0;
+  const double rate = seconds > 0 ? static_cast<double>(done_ - skipped_) / seconds : 0;
   const int filled = static_cast<int>(fraction * kBarWidth);
   std::string bar(static_cast<size_t>(kBarWidth), '.');
   std::fill(bar.begin(), bar.begin() + filled, '#');

@@ -14,6 +14,7 @@ class Progress {
   Progress(std::string what, int64_t total, std::string unit);
   ~Progress();  // ends the line
   void Advance(int64_t amount);
+  void Skip(int64_t amount);  // was done before: it counts in the fraction, not in the rate
 
  private:
   void Draw(bool last);
@@ -23,6 +24,7 @@ class Progress {
   int64_t total_;
   std::string unit_;
   int64_t done_ = 0;
+  int64_t skipped_ = 0;  // of done_
   bool terminal_;
   bool drawn_ = false;
   Clock::time_point start_;

@@ -1,24 +1,15 @@
 // Several loaders behind one numbering of samples (see mixture.h).
 #include "data/mixture.h"
 
-#include <openssl/evp.h>
-
 #include <numeric>
 #include <utility>
 
-#include "absl/strings/escaping.h"
 #include "core/check.h"
+#include "core/sha256.h"
 #include "data/sampler.h"
 
 namespace weft {
 namespace {
-
-std::string HexSha256(const std::string& text) {
-  unsigned char digest[EVP_MAX_MD_SIZE];
-  unsigned int size = 0;
-  WEFT_CHECK(EVP_Digest(text.data(), text.size(), digest, &size, EVP_sha256(), nullptr) == 1);
-  return absl::BytesToHexString({reinterpret_cast<const char*>(digest), size});
-}
 
 Status CheckSameTokenizer(const TokenStore& first, const TokenStore& store) {
   if (store.tokenizer_json() == first.tokenizer_json() && store.tokenizer_config_json() == first.tokenizer_config_json()) {
@@ -64,7 +55,7 @@ StatusOr<std::unique_ptr<Mixture>> Mixture::Open(absl::Span<const DataSource> so
     WEFT_RETURN_IF_ERROR(mixture->Add(source, sequence_length, seed));
     StrAppend(&digests, "\n", source.weight, " ", mixture->sources_.back().store->digest());
   }
-  mixture->digest_ = sources.size() == 1 ? mixture->first_store().digest() : HexSha256(digests);
+  mixture->digest_ = sources.size() == 1 ? mixture->first_store().digest() : Sha256::Of(digests);
   return mixture;
 }
 

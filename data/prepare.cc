@@ -1,29 +1,34 @@
-// The stages of `weft data prepare`: find, read, tokenise in batches, write, seal.
+// The stages of `weft data prepare`: find, read, tokenise in batches and parts, write, seal.
 #include "data/prepare.h"
 
 #include <algorithm>
 #include <ctime>
 #include <filesystem>
+#include <limits>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <utility>
 
+#include "core/config_writer.h"
 #include "core/file.h"
 #include "core/log.h"
 #include "core/progress.h"
+#include "core/sha256.h"
 #include "core/thread_pool.h"
 #include "data/documents.h"
+#include "data/prepared_parts.h"
 #include "data/sample_encoder.h"
-#include "data/token_store_hdf5.h"
 #include "data/store_header.h"
 #include "data/table_fit.h"
+#include "data/token_store_hdf5.h"
 #include "data/tokenizer.h"
 #include "data/validation_split.h"
 
 namespace weft {
 namespace {
 
-constexpr size_t kBatchBytes = size_t{4} << 20;  // of text tokenised at once
+constexpr int64_t kBatchBytes = int64_t{4} << 20;  // of text tokenised at once
 
 Status CheckOptions(const PrepareOptions& options) {
   if (options.inputs.empty()) return UserError("inputs: name at least one file or folder to prepare");
@@ -70,22 +75,68 @@ StatusOr<ChatTemplate> LoadTemplate(const PrepareOptions& options, const Tokeniz
   return ChatTemplate::OfModel(folder.string(), tokenizer.config_json());
 }
 
-// What goes through the batches, and what is known at the end.
-struct Preparation {
-  const SampleEncoder& encoder;
-  TokenStoreWriter& writer;
-  ThreadPool& pool;
-  const TooLong too_long;
-  const int64_t sequence_length;
-  std::vector<uint64_t> hashes;  // [documents]
-  int64_t num_empty = 0, num_too_long = 0, num_without_loss = 0, num_dropped_rows = 0;
-  int64_t num_turns = 0, num_open_turns = 0;  // of an assistant; without a token that ends them
+// Digest of all that decides how a document is encoded.
+std::string EncodingDigest(PrepareOptions options, const Tokenizer& tokenizer, const StatusOr<ChatTemplate>& chat_template,
+                           const std::string& table_yaml) {
+  options.inputs = {};
+  options.to = options.table = "";
+  options.validation_fraction = 0;
+  Sha256 digest;
+  for (const std::string& text : {WriteConfig(options), tokenizer.json(), tokenizer.config_json(),
+                                  chat_template.ok() ? chat_template->source() : std::string(), table_yaml}) {
+    digest.Add(StrCat(text.size(), "\n", text));
+  }
+  return digest.Hex();
+}
 
-  // Tokenises documents in parallel and writes them in order.
-  Status Add(const std::vector<Document>& documents);
+// The inputs on their way into parts.
+struct Preparation {
+  const PrepareOptions& options;
+  const InputFiles& files;
+  const SampleEncoder& encoder;
+  const TooLong too_long;
+  const std::string encoding;  // digest, as in PartRecord
+  const std::time_t time;
+  PreparedParts& parts;
+  ThreadPool& pool;
+  const char csv_delimiter;
+  std::unique_ptr<DocumentReader> reader = std::make_unique<DocumentReader>(files, csv_delimiter);
+  std::vector<PartRecord> records{};  // of the parts that are finished
+
+  // Finds the parts that an earlier start has finished; the reader then stands behind them.
+  Status TakeOver();
+  // Makes one more part; false where no document is left.
+  StatusOr<bool> MakePart(Progress* progress);
+
+  StatusOr<std::vector<Document>> ReadBatch(int64_t most_documents);
+  void AddToDigest(const std::vector<Document>& documents, Sha256* digest);
+  Status Encode(const std::vector<Document>& documents, PrepareCounts* counts);
+  PrepareCounts Counts() const;
 };
 
-Status Preparation::Add(const std::vector<Document>& documents) {
+// Empty at the end of the inputs.
+StatusOr<std::vector<Document>> Preparation::ReadBatch(int64_t most_documents) {
+  std::vector<Document> documents;
+  int64_t bytes = 0;
+  while (bytes < std::min(kBatchBytes, options.part_bytes) && static_cast<int64_t>(documents.size()) < most_documents) {
+    WEFT_ASSIGN_OR_RETURN(std::optional<Document> document, reader->Next());
+    if (!document.has_value()) break;
+    bytes += static_cast<int64_t>(document->bytes.size());
+    documents.push_back(*std::move(document));
+  }
+  return documents;
+}
+
+void Preparation::AddToDigest(const std::vector<Document>& documents, Sha256* digest) {
+  std::vector<uint64_t> hashes(documents.size());
+  pool.ParallelTasks(static_cast<int64_t>(documents.size()), [&](int64_t i) {
+    hashes[i] = ContentHash(documents[i].bytes) ^ static_cast<uint64_t>(documents[i].is_record);
+  });
+  digest->Add({reinterpret_cast<const char*>(hashes.data()), hashes.size() * sizeof(uint64_t)});
+}
+
+// In parallel, and into the part in order.
+Status Preparation::Encode(const std::vector<Document>& documents, PrepareCounts* counts) {
   std::vector<StatusOr<EncodedSample>> samples(documents.size());
   pool.ParallelTasks(static_cast<int64_t>(documents.size()),
                      [&](int64_t i) { samples[i] = encoder.Encode(documents[i]); });
@@ -93,69 +144,133 @@ Status Preparation::Add(const std::vector<Document>& documents) {
     if (!encoded.ok()) return encoded.status();
     EncodedSample& sample = *encoded;
     if (sample.is_dropped) {
-      ++num_dropped_rows;
+      ++counts->dropped_rows;
     } else if (sample.tokens.size() < 2) {  // a tokenizer without an unknown token can make nothing of a text
-      ++num_empty;
-    } else if (!FitSample(too_long, sequence_length, &sample)) {
-      ++num_too_long;
+      ++counts->empty;
+    } else if (!FitSample(too_long, options.sequence_length, &sample)) {
+      ++counts->too_long;
     } else if (!HasLoss(sample)) {
-      ++num_without_loss;
+      ++counts->without_loss;
     } else {
-      WEFT_RETURN_IF_ERROR(writer.Add(sample.tokens, sample.loss_mask));
-      hashes.push_back(sample.hash);
-      num_turns += sample.num_turns;
-      num_open_turns += sample.num_open_turns;
+      WEFT_RETURN_IF_ERROR(parts.Add(sample));
+      ++counts->documents;
+      counts->tokens += static_cast<int64_t>(sample.tokens.size());
+      counts->turns += sample.num_turns;
+      counts->open_turns += sample.num_open_turns;
     }
   }
   return absl::OkStatus();
 }
 
-Status AddAllDocuments(DocumentReader* reader, Preparation* preparation, int64_t num_bytes) {
-  Progress progress("tokenizing", num_bytes, "bytes");
-  std::vector<Document> documents;
-  size_t batch_bytes = 0;
-  int64_t shown = 0;
+Status Preparation::TakeOver() {
+  int64_t documents_read = 0;
   while (true) {
-    WEFT_ASSIGN_OR_RETURN(std::optional<Document> document, reader->Next());
-    const bool ended = !document.has_value();
-    if (!ended) {
-      batch_bytes += document->bytes.size();
-      documents.push_back(*std::move(document));
+    const auto part = static_cast<int64_t>(records.size());
+    const std::optional<PartRecord> record = parts.Find(part);
+    const bool is_usable = record.has_value() && record->encoding == encoding && parts.IsWhole(part, *record);
+    if (!is_usable) return absl::OkStatus();
+    Sha256 digest;
+    for (int64_t left = record->documents_read; left > 0;) {
+      WEFT_ASSIGN_OR_RETURN(const std::vector<Document> documents, ReadBatch(left));
+      if (documents.empty()) break;
+      AddToDigest(documents, &digest);
+      left -= static_cast<int64_t>(documents.size());
     }
-    if (ended || batch_bytes >= kBatchBytes) {
-      WEFT_RETURN_IF_ERROR(preparation->Add(documents));
-      progress.Advance(reader->bytes_read() - std::exchange(shown, reader->bytes_read()));
-      documents.clear();
-      batch_bytes = 0;
-    }
-    if (ended) return absl::OkStatus();
+    if (digest.Hex() != record->documents) break;  // other documents now
+    documents_read += record->documents_read;
+    records.push_back(*record);
   }
+  reader = std::make_unique<DocumentReader>(files, csv_delimiter);
+  for (; documents_read > 0; --documents_read) WEFT_RETURN_IF_ERROR(reader->Next().status());
+  return absl::OkStatus();
 }
 
-std::string ProvenanceJson(const PrepareOptions& options, const InputFiles& files, const DocumentReader& reader,
-                           const Preparation& preparation, const StatusOr<ChatTemplate>& chat_template) {
+StatusOr<bool> Preparation::MakePart(Progress* progress) {
+  PartRecord record;
+  record.encoding = encoding;
+  record.time = time;
+  Sha256 digest;
+  const int64_t begin = reader->bytes_read();
+  int64_t shown = begin;
+  while (reader->bytes_read() - begin < options.part_bytes) {
+    WEFT_ASSIGN_OR_RETURN(const std::vector<Document> documents, ReadBatch(std::numeric_limits<int64_t>::max()));
+    if (documents.empty()) break;
+    if (record.documents_read == 0) WEFT_RETURN_IF_ERROR(parts.Begin(static_cast<int64_t>(records.size())));
+    AddToDigest(documents, &digest);
+    WEFT_RETURN_IF_ERROR(Encode(documents, &record.counts));
+    record.documents_read += static_cast<int64_t>(documents.size());
+    progress->Advance(reader->bytes_read() - std::exchange(shown, reader->bytes_read()));
+  }
+  if (record.documents_read == 0) return false;
+  record.documents = digest.Hex();
+  WEFT_RETURN_IF_ERROR(parts.Finish(&record));
+  records.push_back(record);
+  return true;
+}
+
+PrepareCounts Preparation::Counts() const {
+  PrepareCounts sum;
+  for (const PartRecord& record : records) sum.Add(record.counts);
+  return sum;
+}
+
+Status MakeParts(Preparation* preparation) {
+  Progress progress("tokenizing", preparation->files.bytes(), "bytes");
+  WEFT_RETURN_IF_ERROR(preparation->TakeOver());
+  if (!preparation->records.empty()) {
+    LogInfo("going on from ", preparation->parts.folder(), ": ", preparation->Counts().documents,
+            " documents of an earlier start are taken over");
+    progress.Skip(preparation->reader->bytes_read());
+  }
+  for (bool more = true; more;) {
+    WEFT_ASSIGN_OR_RETURN(more, preparation->MakePart(&progress));
+  }
+  return absl::OkStatus();
+}
+
+// The parts, one after another, as documents of the store. `hashes` become theirs.
+Status WriteDocuments(const Preparation& preparation, TokenStoreWriter* writer, std::vector<uint64_t>* hashes) {
+  const PrepareCounts counts = preparation.Counts();
+  hashes->reserve(static_cast<size_t>(counts.documents));
+  std::optional<Progress> progress;
+  if (preparation.records.size() > 1) progress.emplace("writing", counts.tokens, "tokens");
+  for (size_t part = 0; part < preparation.records.size(); ++part) {
+    const PartRecord& record = preparation.records[part];
+    WEFT_RETURN_IF_ERROR(preparation.parts.Read(static_cast<int64_t>(part), record, [&](const EncodedSample& sample) {
+      hashes->push_back(sample.hash);
+      return writer->Add(sample.tokens, sample.loss_mask);
+    }));
+    if (progress.has_value()) progress->Advance(record.counts.tokens);
+  }
+  return absl::OkStatus();
+}
+
+std::string ProvenanceJson(const Preparation& preparation) {
+  const PrepareOptions& options = preparation.options;
+  const InputFiles& files = preparation.files;
+  const PrepareCounts counts = preparation.Counts();
   nlohmann::ordered_json provenance = {
       {"inputs", options.inputs},
       {"files", files.files.size()},
       {"bytes", files.bytes()},
-      {"documents", preparation.writer.num_documents()},
-      {"tokens", preparation.writer.num_tokens()},
-      {"empty_documents_dropped", reader.num_empty() + preparation.num_empty},
-      {"files_skipped_as_not_text", reader.num_not_text()},
+      {"documents", counts.documents},
+      {"tokens", counts.tokens},
+      {"empty_documents_dropped", preparation.reader->num_empty() + counts.empty},
+      {"files_skipped_as_not_text", preparation.reader->num_not_text()},
       {"hidden_files_skipped", files.num_skipped_files},
       {"hidden_and_build_folders_skipped", files.num_skipped_folders},
       {"tokenizer", options.tokenizer.empty() ? "byte-level" : options.tokenizer},
       {"validation_fraction", options.validation_fraction},
       {"prepared_by", "weft 0.1.0"},
   };
-  if (preparation.num_turns > 0) {
-    provenance["chat_template"] = chat_template->source();
-    provenance["assistant_turns"] = preparation.num_turns;
-    provenance["assistant_turns_without_an_end"] = preparation.num_open_turns;
+  if (counts.turns > 0) {
+    provenance["chat_template"] = preparation.encoder.chat_template()->source();
+    provenance["assistant_turns"] = counts.turns;
+    provenance["assistant_turns_without_an_end"] = counts.open_turns;
   }
-  if (preparation.num_too_long > 0) provenance["too_long_documents_dropped"] = preparation.num_too_long;
-  if (preparation.num_without_loss > 0) provenance["documents_without_loss_dropped"] = preparation.num_without_loss;
-  if (preparation.num_dropped_rows > 0) provenance["table_rows_dropped"] = preparation.num_dropped_rows;
+  if (counts.too_long > 0) provenance["too_long_documents_dropped"] = counts.too_long;
+  if (counts.without_loss > 0) provenance["documents_without_loss_dropped"] = counts.without_loss;
+  if (counts.dropped_rows > 0) provenance["table_rows_dropped"] = counts.dropped_rows;
   return provenance.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
@@ -166,29 +281,44 @@ Status CheckMayReplace(const std::string& path) {
   return UserError("--to ", path, ": the file is there and is not a token store; name another file");
 }
 
-}  // namespace
-
-namespace {
-
-void LogResult(const PrepareOptions& options, const InputFiles& files, const DocumentReader& reader,
-               const Preparation& preparation, int64_t num_validation) {
-  const TokenStoreWriter& writer = preparation.writer;
-  LogInfo("wrote ", options.to, ": documents: ", writer.num_documents(), ", of them for validation: ", num_validation,
-          "; tokens: ", HumanCount(static_cast<double>(writer.num_tokens())));
-  LogInfo("skipped: files that are not text: ", reader.num_not_text(), ", hidden files and links: ",
-          files.num_skipped_files, ", hidden and build folders: ", files.num_skipped_folders, ", empty documents: ",
-          reader.num_empty() + preparation.num_empty, ", too long: ", preparation.num_too_long,
-          ", without a token in the loss: ", preparation.num_without_loss, ", rows that the table drops: ",
-          preparation.num_dropped_rows);
-  if (files.num_records_as_text > 0) {
-    LogInfo(files.num_records_as_text, " .json, .csv and .tsv files of folders were read as texts like others; name them ",
-            "as inputs to have their records read");
+void LogResult(const Preparation& preparation, int64_t num_validation) {
+  const PrepareCounts counts = preparation.Counts();
+  LogInfo("wrote ", preparation.options.to, ": documents: ", counts.documents, ", of them for validation: ", num_validation,
+          "; tokens: ", HumanCount(static_cast<double>(counts.tokens)));
+  LogInfo("skipped: files that are not text: ", preparation.reader->num_not_text(), ", hidden files and links: ",
+          preparation.files.num_skipped_files, ", hidden and build folders: ", preparation.files.num_skipped_folders,
+          ", empty documents: ", preparation.reader->num_empty() + counts.empty, ", too long: ", counts.too_long,
+          ", without a token in the loss: ", counts.without_loss, ", rows that the table drops: ", counts.dropped_rows);
+  if (preparation.files.num_records_as_text > 0) {
+    LogInfo(preparation.files.num_records_as_text, " .json, .csv and .tsv files of folders were read as texts like others; ",
+            "name them as inputs to have their records read");
   }
-  if (preparation.num_open_turns > 0) {
-    LogInfo("of ", preparation.num_turns, " turns of the assistant ", preparation.num_open_turns, " are ended by no ",
+  if (counts.open_turns > 0) {
+    LogInfo("of ", counts.turns, " turns of the assistant ", counts.open_turns, " are ended by no ",
             "control token of the tokenizer: a model trained on them may not stop. Do template and tokenizer belong ",
             "together?");
   }
+}
+
+// The store out of finished parts.
+Status WriteStore(const Preparation& preparation, const Tokenizer& tokenizer, const TableFit& fit) {
+  const PrepareOptions& options = preparation.options;
+  WEFT_ASSIGN_OR_RETURN(const std::unique_ptr<TokenStoreWriter> writer,
+                        TokenStoreWriter::Create(options.to, tokenizer.vocab_size()));
+  TokenStoreWriter::Ending ending;
+  std::vector<uint64_t> hashes;  // [documents]
+  WEFT_RETURN_IF_ERROR(WriteDocuments(preparation, writer.get(), &hashes));
+  ending.validation = fit.validation_threshold.has_value() ? BelowThreshold(hashes, *fit.validation_threshold)
+                                                           : ChooseValidation(hashes, options.validation_fraction);
+  if (fit.table != nullptr) ending.table_yaml = fit.table->spec().ToYaml();
+  hashes = {};
+  ending.sequence_length = options.sequence_length;
+  ending.tokenizer_json = tokenizer.json();
+  ending.tokenizer_config_json = tokenizer.config_json();
+  ending.provenance_json = ProvenanceJson(preparation);
+  WEFT_RETURN_IF_ERROR(writer->Finish(ending));
+  LogResult(preparation, std::count(ending.validation.begin(), ending.validation.end(), 1));
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -207,33 +337,32 @@ Status PrepareData(const PrepareOptions& options) {
   const bool template_is_named = !options.chat_template.empty();
   if (template_is_named && !chat_template.ok()) return chat_template.status();
   WEFT_ASSIGN_OR_RETURN(const InputFiles files, FindInputFiles(options.inputs));
-  WEFT_ASSIGN_OR_RETURN(const std::unique_ptr<TokenStoreWriter> writer,
-                        TokenStoreWriter::Create(options.to, tokenizer->vocab_size()));
-  ThreadPool pool(options.num_threads > 0 ? options.num_threads : DefaultNumThreads(1));
+  WEFT_ASSIGN_OR_RETURN(const std::unique_ptr<PreparedParts> parts, PreparedParts::Open(options.to + ".parts"));
+
   TableFit fit;
   if (!options.table.empty()) {
     WEFT_ASSIGN_OR_RETURN(fit, FitTable(options.table, files, options.validation_fraction));
   }
-  DocumentReader reader(files, fit.table == nullptr ? ',' : fit.table->spec().delimiter_char());
-  const Rendering rendering{.template_is_named = template_is_named, .keep_system = options.keep_system, .table = fit.table.get(),
-                            .learns_chosen = !options.preferences.empty(), .now = std::time(nullptr)};
+  const Table* table = fit.table.get();
+  const std::string encoding = EncodingDigest(options, *tokenizer, chat_template, table == nullptr ? "" : table->spec().ToYaml());
+  const std::optional<PartRecord> first = parts->Find(0);
+  const bool goes_on = first.has_value() && first->encoding == encoding;
+  const std::time_t now = goes_on ? first->time : std::time(nullptr);  // one time for all documents of a store
+  const Rendering rendering{.template_is_named = template_is_named, .keep_system = options.keep_system, .table = table,
+                            .learns_chosen = !options.preferences.empty(), .now = now};
   const SampleEncoder encoder(*tokenizer, reading, std::move(chat_template), rendering);
-  Preparation preparation{encoder, *writer, pool, too_long, options.sequence_length, {}};
-  WEFT_RETURN_IF_ERROR(AddAllDocuments(&reader, &preparation, files.bytes()));
-  if (writer->num_documents() == 0) return UserError("the inputs hold no text to learn from");
-
-  TokenStoreWriter::Ending ending;
-  ending.validation = fit.validation_threshold.has_value()
-                          ? BelowThreshold(preparation.hashes, *fit.validation_threshold)
-                          : ChooseValidation(preparation.hashes, options.validation_fraction);
-  if (fit.table != nullptr) ending.table_yaml = fit.table->spec().ToYaml();
-  ending.sequence_length = options.sequence_length;
-  ending.tokenizer_json = tokenizer->json();
-  ending.tokenizer_config_json = tokenizer->config_json();
-  ending.provenance_json = ProvenanceJson(options, files, reader, preparation, encoder.chat_template());
-  WEFT_RETURN_IF_ERROR(writer->Finish(ending));
-  LogResult(options, files, reader, preparation, std::count(ending.validation.begin(), ending.validation.end(), 1));
-  return absl::OkStatus();
+  ThreadPool pool(options.num_threads > 0 ? options.num_threads : DefaultNumThreads(1));
+  Preparation preparation{options, files, encoder, too_long, encoding, now, *parts, pool,
+                          table == nullptr ? ',' : table->spec().delimiter_char()};
+  Status status = MakeParts(&preparation);
+  if (status.ok() && preparation.Counts().documents == 0) {
+    WEFT_RETURN_IF_ERROR(parts->Remove());
+    return UserError("the inputs hold no text to learn from");
+  }
+  if (status.ok()) status = WriteStore(preparation, *tokenizer, fit);
+  if (status.ok()) return parts->Remove();
+  if (!preparation.records.empty()) LogInfo("what is tokenised stays in ", parts->folder(), "; the same command goes on from it");
+  return status;
 }
 
 }  // namespace weft

@@ -3,8 +3,11 @@
 // A text file is a document; .jsonl, .json and .csv files hold records: text, a prompt and its completion, or a
 // conversation (data/documents.h, data/conversation.h). Empty ones and those without a token in the loss are dropped and counted. Folders are searched in
 // sorted order, without hidden entries, build folders and files that are not text, and it is said how many were left
-// out. Documents are tokenised in parallel in batches of a few MiB: memory is bounded by those and the largest
-// document. The same inputs give the same file.
+// out. Documents are tokenised in parallel in batches of a few MiB: memory is bounded by those, the largest document,
+// and some 60 bytes a document for the packing plan. The same inputs give the same file.
+//
+// What is tokenised is kept in parts in the folder TO.parts (data/prepared_parts.h) until the store is whole: where
+// preparing was killed, the same call reads the inputs again but tokenises only what is missing, and the file is the same.
 #pragma once
 
 #include <cstdint>
@@ -30,6 +33,7 @@ struct PrepareOptions {
   std::string preferences;           // "chosen", or empty
   std::string table;                 // the specification that renders records (data/table_spec.h); empty: they are no rows
   int num_threads = 0;  // 0: the cores of this process
+  int64_t part_bytes = int64_t{64} << 20;  // of text: what is lost at most when preparing is killed
 
   void VisitFields(FieldVisitor& v) {
     v.Field("inputs", inputs, "text files, folders of text files, and .jsonl, .json, .csv and .tsv files of records");

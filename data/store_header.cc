@@ -2,16 +2,15 @@
 #include "data/store_header.h"
 
 #include <fcntl.h>
-#include <openssl/evp.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
 #include <string_view>
 
-#include "absl/strings/escaping.h"
 #include "core/check.h"
 #include "core/file.h"
+#include "core/sha256.h"
 
 namespace weft {
 namespace {
@@ -20,16 +19,9 @@ constexpr std::string_view kMagic = "weft token store ";
 constexpr std::string_view kVersion = "1";
 constexpr size_t kAlwaysVerifiedBytes = size_t{256} << 20;
 
-std::string HexSha256(std::string_view bytes) {
-  unsigned char digest[EVP_MAX_MD_SIZE];
-  unsigned int size = 0;
-  WEFT_CHECK(EVP_Digest(bytes.data(), bytes.size(), digest, &size, EVP_sha256(), nullptr) == 1);
-  return absl::BytesToHexString({reinterpret_cast<const char*>(digest), size});
-}
-
 std::string HeaderFor(std::string_view file) {
   std::string header = StrCat(kMagic, kVersion, "\nbytes ", file.size(), "\nsha256 ",
-                              HexSha256(file.substr(kStoreHeaderBytes)), "\n");
+                              Sha256::Of(file.substr(kStoreHeaderBytes)), "\n");
   header.resize(kStoreHeaderBytes);
   return header;
 }

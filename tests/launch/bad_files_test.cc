@@ -9,7 +9,7 @@
 #include <fstream>
 #include <set>
 
-#include "checkpoint/sha256.h"
+#include "core/sha256.h"
 #include "core/str_cat.h"
 #include "tests/launch/job.h"
 

@@ -1,5 +1,5 @@
 // OpenSSL's EVP calls behind sha256.h.
-#include "checkpoint/sha256.h"
+#include "core/sha256.h"
 
 #include <openssl/evp.h>
 
