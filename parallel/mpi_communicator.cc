@@ -5,6 +5,7 @@
 #include "parallel/mpi_communicator.h"
 
 #include <mpi.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <climits>
@@ -38,6 +39,9 @@ MPI_Datatype MpiType(DType dtype) {
 
 // Messages of reduce-scatters; those of Send and Receive have tag 0.
 constexpr int kReduceScatterTag = 1;
+// Seconds that MPI may take to start, all ranks being there, and the process to end; then SIGALRM ends it, and mpirun says
+// so. No watchdog runs then, and in a process with too little memory Open MPI 4.1 has been seen to wait for ever in both.
+constexpr unsigned kStartingS = 300, kEndingS = 45;
 // What a rank takes from each other rank at once in a reduce-scatter: bounds the memory for it.
 constexpr size_t kReducePieceBytes = size_t{4} << 20;
 
@@ -196,6 +200,7 @@ bool StartedByLauncher() {
 
 MpiSession::MpiSession() : under_launcher_(StartedByLauncher()) {
   if (!under_launcher_) return;
+  ::alarm(kStartingS);
   int provided = 0;
   WEFT_MPI_CALL(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_MULTIPLE, &provided));
   WEFT_CHECK_GE(provided, MPI_THREAD_MULTIPLE) << "this MPI library was built without thread support";
@@ -206,10 +211,13 @@ MpiSession::MpiSession() : under_launcher_(StartedByLauncher()) {
   WEFT_MPI_CALL(MPI_Comm_rank(MPI_COMM_WORLD, &host_));
   WEFT_MPI_CALL(MPI_Allreduce(MPI_IN_PLACE, &host_, 1, MPI_INT, MPI_MIN, host));
   MPI_Comm_free(&host);
+  ::alarm(0);
 }
 
 MpiSession::~MpiSession() {
-  if (under_launcher_) MPI_Finalize();
+  if (!under_launcher_) return;
+  ::alarm(kEndingS);  // stays on until the process is gone
+  MPI_Finalize();
 }
 
 std::unique_ptr<Communicator> MpiSession::World(int64_t max_message_bytes) {

@@ -131,6 +131,13 @@ TEST_F(WatchdogJob, NamesARankWithAnExceptionThatNobodyCatches) {
                                 HasSubstr("has failed (its message is above) in step ")));
 }
 
+TEST_F(WatchdogJob, NamesARankThatRunsOutOfMemory) {
+  const JobResult result = RunFaulty("memory", 3);
+  EXPECT_NE(result.exit_code, 0);
+  EXPECT_THAT(result.err, AnyOf(HasSubstr("the job stands still: rank 1 on host "), HasSubstr("process rank 1 ")))
+      << "the watchdog, or mpirun where the rank has no memory left for a last word";
+}
+
 TEST_F(WatchdogJob, LeavesASoundJobAlone) {
   const JobResult result = RunFaulty("none", 3);
   EXPECT_EQ(result.exit_code, 0) << result.err;

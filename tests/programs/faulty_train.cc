@@ -2,10 +2,12 @@
 // wrong in the fifth reduction of gradients over the data-parallel ranks. For tests of the watchdog, under mpirun.
 //
 // FAULT: skip (leaves the reduction out), size (makes it with an element less; small_size: one of a norm), hang (stops computing before it), throw
-// (an exception nobody catches, as without memory), none.
+// (an exception nobody catches), memory (may have no more memory, and takes what there is), none.
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <new>
 #include <string>
 
@@ -19,6 +21,18 @@
 namespace weft {
 namespace {
 
+// From now on the next allocation of this process fails, wherever it is made.
+void UseUpMemory() {
+  struct rusage usage;
+  getrusage(RUSAGE_SELF, &usage);
+  const struct rlimit limit = {.rlim_cur = static_cast<rlim_t>(usage.ru_maxrss) * 1024, .rlim_max = RLIM_INFINITY};
+  setrlimit(RLIMIT_AS, &limit);  // less than the address space it has already: nothing can be added
+  for (size_t bytes = size_t{1} << 20; bytes >= 16; bytes /= 2) {
+    while (std::malloc(bytes) != nullptr) {  // of what the heap still holds; kept on purpose
+    }
+  }
+}
+
 Fault MakeFault(const std::string& kind) {
   constexpr int kStrikes = 5, kSmall = 1000;
   Fault fault;
@@ -29,6 +43,7 @@ Fault MakeFault(const std::string& kind) {
     if (call.kind != CallKind::kAllReduce) return false;
     if (kind == "small_size" && call.num_elements > kSmall) return false;
     if (++*count == kStrikes && kind == "throw") throw std::bad_alloc();
+    if (*count == kStrikes && kind == "memory") UseUpMemory();
     while (*count == kStrikes && kind == "hang") ::sleep(1);
     return kind == "skip" || kind.ends_with("size");
   };
