@@ -45,7 +45,7 @@ std::string NetworkStack() {
   std::string boot;
   std::ifstream("/proc/sys/kernel/random/boot_id") >> boot;
   std::error_code none;
-  const std::string space = std::filesystem::read_symlink("/proc/self/ns/net", none).string();
+  const std::string space = std::filesystem::read_symlink("/proc/thread-self/ns/net", none).string();
   return boot.empty() || space.empty() ? StrCat("process-", ::getpid()) : StrCat(boot, "/", space);
 }
 
