@@ -202,6 +202,14 @@ std::optional<Mismatch> OddOneOut(const Group& group, int64_t n, const Reports& 
   return odd;
 }
 
+// Of two ranks, or halves, that differ at the same place either may be wrong.
+bool IsEven(const Mismatch& mismatch, const Group& group, int64_t n, const Reports& reports) {
+  const auto& [odd, other, num_agreeing] = mismatch;
+  const bool by_ordinal = IsSameStage(PositionOf(*odd, reports), PositionOf(*other, reports));
+  return MismatchOf(group, *other, n, reports)->num_agreeing == num_agreeing &&
+         ComparePlaces(odd->record->Collective(n).place, other->record->Collective(n).place, by_ordinal) == 0;
+}
+
 std::optional<StallDiagnosis> FindMismatch(const std::map<uint64_t, Group>& groups, const Reports& reports) {
   for (const auto& [id, group] : groups) {
     int64_t last = 0;
@@ -214,6 +222,11 @@ std::optional<StallDiagnosis> FindMismatch(const std::map<uint64_t, Group>& grou
         const CallRecord& call = member.record->Collective(n);
         return StrCat(DescribeCall(call), " in ", Describe(call.place, PositionOf(member, reports).head_group));
       };
+      if (IsEven(*found, group, n, reports)) {
+        return StallDiagnosis{-1, StrCat(Name(odd->rank, reports), " and ", Name(other->rank, reports),
+                                         " have made different calls on ", odd->record->name, ", and either may be wrong: call ", n,
+                                         " of rank ", odd->rank, " is ", text(*odd), ", that of rank ", other->rank, " ", text(*other))};
+      }
       return StallDiagnosis{
           odd->rank, StrCat(Name(odd->rank, reports), " has made another call than the others of ", odd->record->name,
                             ": its call ", n, " is ", text(*odd), ", that of rank ", other->rank, " ", text(*other),

@@ -122,6 +122,18 @@ TEST(StallDiagnosis, NamesARankWhoseCallIsAnother) {
               AllOf(HasSubstr("its call 9 is the all-reduce of 128 f32"), HasSubstr("the all-reduce of 4096 f32")));
 }
 
+TEST(StallDiagnosis, NamesBothOfTwoRanksWhoseCallsDifferAtOnePlace) {
+  std::vector<RankReport> reports = Waiting(-1);
+  reports.pop_back();
+  reports[1].snapshot->communicators[0].collectives[9 % 4].num_elements = 128;
+  const StallDiagnosis diagnosis = DiagnoseStall(reports);
+  EXPECT_EQ(diagnosis.culprit, -1);
+  EXPECT_THAT(diagnosis.sentence,
+              AllOf(HasSubstr("rank 0 on host node0"), HasSubstr("rank 1 on host node1"),
+                    HasSubstr("have made different calls on dp, and either may be wrong: call 9 of rank 0 is the all-reduce of 4096"),
+                    HasSubstr("that of rank 1 the all-reduce of 128 f32")));
+}
+
 TEST(StallDiagnosis, FindsAnOlderCallThatDiffersAndBlamesTheOneAheadOfTwo) {
   std::vector<RankReport> reports = Waiting(-1);
   reports.pop_back();
