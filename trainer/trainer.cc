@@ -382,17 +382,9 @@ StatusOr<StepMetrics> Trainer::Step() {
   const int64_t step = steps_done_ + 1;
   RankRecord& record = CurrentRecord();
   record.BeginStep(step);
-  StatusOr<std::vector<MicroBatch>> micro_batches =
-      LoadMicroBatches([&](int64_t first, int64_t count) { return data_->TrainingAt(first, count); },
-                       samples_done_, *config_.gradient_accumulation_steps);
-  WEFT_ASSIGN_OR_RETURN(const int64_t tokens, AgreeOnTokens(micro_batches));
-  if (tokens == 0) {
-    return DataError(data_->Names(), ": no token of the global batch of step ", step, " carries loss: its samples are "
-                     "prompts alone (long ones that were split?); prepare the data with a longer --sequence-length or "
-                     "--too-long cut, or raise train_batch_size");
-  }
+  WEFT_ASSIGN_OR_RETURN(GlobalBatch batch, NextBatch());
   const double lr = LearningRate(config_.scheduler, config_.optimizer.params.lr, step);
-  training_->ComputeGradients(std::move(*micro_batches), tokens);
+  training_->ComputeGradients(std::move(batch.mine), batch.tokens);
   // To leave an update out takes the verdict first. What throws the weights away has the time until they are.
   const bool judges_first = config_.bad_step.action == OnBadStep::kSkip;
   if (!judges_first) training_->Update(lr, step - history_.num_skipped);
@@ -400,7 +392,7 @@ StatusOr<StepMetrics> Trainer::Step() {
   record.Enter(Phase::kReadingBack);
   StepMetrics metrics;
   metrics.step = step;
-  metrics.loss = training_->ReadLossSum() / static_cast<double>(tokens);
+  metrics.loss = training_->ReadLossSum() / static_cast<double>(batch.tokens);
   metrics.grad_norm = training_->ReadGradNorm();
   metrics.why_bad = Judge(metrics);
   metrics.skipped = judges_first && !metrics.why_bad.empty();
@@ -408,7 +400,6 @@ StatusOr<StepMetrics> Trainer::Step() {
   if (metrics.skipped) history_.AddSkipped();
   if (metrics.why_bad.empty()) history_.AddGood(metrics.loss, config_.bad_step.window);
   steps_done_ = step;
-  samples_done_ += *config_.train_batch_size;
   metrics.lr = lr;
   metrics.tokens = *config_.train_batch_size * config_.data.sequence_length;
   const double seconds = SecondsSince(started);
@@ -417,6 +408,26 @@ StatusOr<StepMetrics> Trainer::Step() {
   metrics.tokens_per_s = static_cast<double>(metrics.tokens) / seconds;
   metrics.memory_bytes = PeakMemoryBytes();
   return metrics;
+}
+
+// Batches without a token in the loss (prompts alone, of long samples that were split) have no gradient and are stepped over.
+StatusOr<Trainer::GlobalBatch> Trainer::NextBatch() {
+  constexpr int kMostWithoutLoss = 100;
+  for (int without_loss = 0; without_loss < kMostWithoutLoss; ++without_loss) {
+    StatusOr<std::vector<MicroBatch>> mine =
+        LoadMicroBatches([&](int64_t first, int64_t count) { return data_->TrainingAt(first, count); }, samples_done_,
+                         *config_.gradient_accumulation_steps);
+    WEFT_ASSIGN_OR_RETURN(const int64_t tokens, AgreeOnTokens(mine));
+    if (tokens > 0 && without_loss > 0 && is_writer()) {
+      LogWarning("step ", steps_done_ + 1, ": stepped over ", without_loss * *config_.train_batch_size,
+                 " sequences none of whose tokens carries loss");
+    }
+    samples_done_ += *config_.train_batch_size;
+    if (tokens > 0) return GlobalBatch{*std::move(mine), tokens};
+  }
+  return DataError(data_->Names(), ": ", kMostWithoutLoss, " global batches in a row have no token that carries loss: their samples "
+                   "are prompts alone (long ones that were split?); prepare the data with a longer --sequence-length or --too-long "
+                   "cut, or raise train_batch_size");
 }
 
 // `count` micro-batches of this replica out of the run of samples that begins at `first` and that the replicas share.

@@ -82,6 +82,11 @@ class Trainer {
   };
   StatusOr<LossSum> EvaluateSplit(const Loader& validation);
   using SamplesAt = absl::FunctionRef<StatusOr<MicroBatch>(int64_t first_sample, int64_t count)>;
+  struct GlobalBatch {
+    std::vector<MicroBatch> mine;  // this replica's
+    int64_t tokens = 0;            // in the loss, of all replicas
+  };
+  StatusOr<GlobalBatch> NextBatch();
   StatusOr<std::vector<MicroBatch>> LoadMicroBatches(SamplesAt samples_at, int64_t first, int64_t count);
   // The step's control reduction: unmasked tokens of all replicas' micro-batches. An error of any rank becomes
   // everybody's, and so does a request to stop; collectives that were not the same on all ranks are an error.

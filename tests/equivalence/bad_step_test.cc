@@ -189,6 +189,19 @@ TEST_F(BadStep, RollsBackToTheCheckpointThatTheRunWentOnFrom) {
   ExpectSameEnd(rolled_back, Train("never", kAlone, {1, 4, 5}, 3));
 }
 
+// Not bad: there is nothing to learn from them.
+TEST_F(BadStep, BatchesWithoutLossAreSteppedOver) {
+  const std::vector<int> batches = {kWithoutLoss, 1, 2, kWithoutLoss, kWithoutLoss, 3, 4};
+  const Outcome never = Train("never", kReplicas, {1, 2, 3, 4}, 4);
+  const Outcome run = Train("run", kReplicas, batches, 4);
+  ExpectSameEnd(run, never);
+  EXPECT_EQ(run.losses, never.losses);
+  EXPECT_EQ(run.samples, 7 * 8);
+  Train("cut", kReplicas, batches, 2);
+  ExpectSameEnd(Train("cut", kReplicas, batches, 4), never);
+  EXPECT_THAT(Train("nothing", kReplicas, {kWithoutLoss, kWithoutLoss}, 1).error, HasSubstr("100 global batches in a row have no token that carries loss"));
+}
+
 TEST_F(BadStep, StopsTheRunByItself) {
   const Outcome stopped = Train("run", kAlone, {1, 2, 3}, 3, {"checkpoint.every=1"}, {NoNumber(3, Everywhere)});
   EXPECT_THAT(stopped.error, AllOf(HasSubstr("step 3 is bad: the loss is "), HasSubstr("the gradient norm nan"), HasSubstr("bad_step.action: skip")));

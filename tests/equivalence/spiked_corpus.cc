@@ -37,7 +37,7 @@ void WriteSpikedCorpus(const std::string& path, const RunConfig& config, int32_t
   ASSERT_TRUE(writer.ok()) << writer.status();
   for (const int64_t sample : sample_at) {
     const int batch = batches[static_cast<size_t>(sample / batch_size)];
-    const std::vector<uint8_t> mask(static_cast<size_t>(length), 1);
+    const std::vector<uint8_t> mask(static_cast<size_t>(length), batch == kWithoutLoss ? 0 : 1);
     ASSERT_TRUE((*writer)->Add(MakeSequence(batch, sample % batch_size, length, vocab_size), mask).ok());
   }
   const Status finished = (*writer)->Finish({.validation = std::vector<uint8_t>(sample_at.size(), 0),

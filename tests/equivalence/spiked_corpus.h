@@ -1,4 +1,5 @@
-// Token stores whose batches are chosen one by one: easy ones, each of its own, and outliers that no model expects.
+// Token stores whose batches are chosen one by one: easy ones, each of its own, outliers that no model expects, and prompts
+// alone.
 #pragma once
 
 #include <cstdint>
@@ -9,8 +10,9 @@
 
 namespace weft {
 
-// An outlier among the batches of WriteSpikedCorpus.
+// Batches of WriteSpikedCorpus that are not easy.
 inline constexpr int kOutlier = -1;
+inline constexpr int kWithoutLoss = -2;  // no token carries loss
 
 // Writes a store whose b-th global batch under `config` (its seed, batch size and sequence length) holds the sequences of
 // batch number batches[b]: the same number is the same batch, in whatever store and at whatever place. No validation split.
