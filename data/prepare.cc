@@ -270,6 +270,7 @@ std::string ProvenanceJson(const Preparation& preparation) {
   }
   if (counts.too_long > 0) provenance["too_long_documents_dropped"] = counts.too_long;
   if (counts.without_loss > 0) provenance["documents_without_loss_dropped"] = counts.without_loss;
+  if (!options.table.empty()) provenance["table"] = options.table;
   if (counts.dropped_rows > 0) provenance["table_rows_dropped"] = counts.dropped_rows;
   return provenance.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
 }

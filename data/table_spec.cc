@@ -36,7 +36,8 @@ class Checker {
 // Names that templates can say.
 bool IsName(const std::string& name) {
   const auto is_letter = [](char c) { return c == '_' || (std::isalpha(static_cast<unsigned char>(c)) != 0); };
-  return name != "null" && !name.empty() && is_letter(name[0]) && std::all_of(name.begin(), name.end(), [&](char c) {
+  if (name == "null" || name == "Null" || name == "NULL") return false;  // YAML has other thoughts about these
+  return !name.empty() && is_letter(name[0]) && std::all_of(name.begin(), name.end(), [&](char c) {
     return is_letter(c) || (c >= '0' && c <= '9');
   });
 }

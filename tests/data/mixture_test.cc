@@ -21,7 +21,8 @@ constexpr int64_t kLength = 8;
 class MixtureTest : public testing::Test {
  protected:
   // A store of `documents` that fill a sequence each, with the tokens first, first + 1, ...; the last one is validation.
-  std::string Write(const std::string& name, int documents, int32_t first, const std::string& tokenizer = "{}") {
+  std::string Write(const std::string& name, int documents, int32_t first, const std::string& tokenizer = "{}",
+                    const std::string& table = "") {
     const std::string path = folder_.Path(name);
     auto writer = TokenStoreWriter::Create(path, 1 << 20);
     EXPECT_TRUE(writer.ok()) << writer.status();
@@ -30,7 +31,7 @@ class MixtureTest : public testing::Test {
     }
     std::vector<uint8_t> validation(static_cast<size_t>(documents), 0);
     validation.back() = 1;
-    EXPECT_TRUE((*writer)->Finish({validation, kLength, tokenizer, "", "{}"}).ok());
+    EXPECT_TRUE((*writer)->Finish({validation, kLength, tokenizer, "", "{}", table}).ok());
     return path;
   }
 
@@ -131,6 +132,16 @@ TEST_F(MixtureTest, RefusesStoresThatDoNotGoTogether) {
   EXPECT_THAT(std::string(absent.status().message()), HasSubstr("absent.h5"));
   const auto empty = Mixture::Open(std::vector<DataSource>{{a, 1}, {Write("empty.h5", 1, 0), 1}}, kLength, 1);
   EXPECT_THAT(std::string(empty.status().message()), AllOf(HasSubstr("empty.h5"), HasSubstr("nothing to train on")));
+}
+
+TEST_F(MixtureTest, SourcesAgreeOnTheTable) {
+  const std::string text = Write("text.h5", 3, 0), a = Write("a.h5", 3, 0, "{}", "x: 1\n"), b = Write("b.h5", 3, 0, "{}", "x: 2\n");
+  EXPECT_EQ(Open({{text, 1}})->table_yaml(), "");
+  EXPECT_EQ(Open({{text, 1}, {a, 1}, {a, 1}})->table_yaml(), "x: 1\n");
+  const std::vector<DataSource> sources = {{a, 1}, {text, 1}, {b, 1}};
+  const Status status = Mixture::Open(sources, kLength, 1).status();
+  EXPECT_EQ(ExitCode(status), 2);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("b.h5 was rendered by another table's specification"));
 }
 
 }  // namespace

@@ -27,6 +27,14 @@ TEST(ValidationSplitTest, LeavesNeitherSideEmpty) {
   EXPECT_THAT(ChooseValidation({low}, 0.5), ElementsAre(0));
 }
 
+TEST(ValidationSplitTest, AThresholdSplitsAsTheHashesItIsOf) {
+  const std::vector<uint64_t> hashes = {7, UINT64_MAX / 4, UINT64_MAX / 2, UINT64_MAX};
+  for (const double fraction : {0.0, 0.01, 0.3, 0.99}) {
+    EXPECT_EQ(BelowThreshold(hashes, ValidationThreshold(7, UINT64_MAX, fraction)), ChooseValidation(hashes, fraction));
+  }
+  EXPECT_EQ(ValidationThreshold(7, 7, 0.5), 0u);
+}
+
 TEST(ValidationSplitTest, EqualDocumentsStayTogether) {
   EXPECT_THAT(ChooseValidation({7, 7, 7}, 0.5), ElementsAre(0, 0, 0));
   EXPECT_THAT(ChooseValidation({7, 9, 7, 9}, 0.001), ElementsAre(1, 0, 1, 0));

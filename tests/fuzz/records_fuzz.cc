@@ -1,4 +1,4 @@
-// Fuzzes the reading of data sets: JSON Lines of all record formats to tokens and loss masks.
+// Fuzzes the reading of data sets: JSON Lines, JSON and CSV of all record formats to tokens and loss masks.
 #include <fstream>
 
 #include "core/check.h"
@@ -9,7 +9,7 @@ namespace weft {
 namespace {
 
 constexpr char kTemplate[] = "{% for m in messages %}<{{ m.role }}>{{ m.content }}<|end|>{% endfor %}";
-constexpr char kDataFile[] = "last_input.jsonl";
+constexpr const char* kDataFiles[] = {"last_input.jsonl", "last_input.json", "last_input.csv"};
 
 const SampleEncoder& Encoder() {
   static const std::unique_ptr<Tokenizer> tokenizer = Tokenizer::ByteLevel();
@@ -17,9 +17,9 @@ const SampleEncoder& Encoder() {
   return encoder;
 }
 
-bool FuzzOne(const std::string& input) {
-  std::ofstream(kDataFile, std::ios::binary) << input;
-  const StatusOr<InputFiles> files = FindInputFiles({kDataFile});
+bool ReadAs(const char* name, const std::string& input) {
+  std::ofstream(name, std::ios::binary) << input;
+  const StatusOr<InputFiles> files = FindInputFiles({name});
   WEFT_CHECK_OK(files);
   DocumentReader reader(*files);
   bool any = false;
@@ -33,6 +33,12 @@ bool FuzzOne(const std::string& input) {
     WEFT_CHECK_EQ(sample->tokens.size(), sample->loss_mask.size());
     FitSample(TooLong::kCut, /*sequence_length=*/32, &*sample);
   }
+}
+
+bool FuzzOne(const std::string& input) {
+  bool any = false;
+  for (const char* name : kDataFiles) any |= ReadAs(name, input);
+  return any;
 }
 
 }  // namespace
