@@ -479,6 +479,15 @@ TEST(Utf8, FollowsTheStandardsTable) {
 
 // --- Writing ---------------------------------------------------------------------------------------------------------
 
+TEST(ConfigReader, ParsesATextUnderAName) {
+  const StatusOr<ConfigTree> tree = ParseConfigTree("a: 1\nb: {c: x}\n", "store");
+  ASSERT_TRUE(tree.ok()) << tree.status();
+  EXPECT_EQ(tree->root.Find("b")->Find("c")->text, "x");
+  EXPECT_EQ(tree->root.Find("b")->place.ToString(), "store:2");
+  EXPECT_THAT(std::string(ParseConfigTree("a: [", "store").status().message()), HasSubstr("store:"));
+  EXPECT_THAT(std::string(ParseConfigTree("5", "store").status().message()), HasSubstr("store: expected keys and values"));
+}
+
 TEST(ConfigWriter, ReadsBackTheSame) {
   Sample sample;
   sample.flag = true;
