@@ -4,19 +4,31 @@
 #include <algorithm>
 #include <map>
 #include <numeric>
+#include <utility>
 
 #include "core/check.h"
 
 namespace weft {
 namespace {
 
+// Pieces of at most a sequence, longest first, in document order among equals: a counting sort, which needs no memory
+// but the result's.
 std::vector<TokenRange> CutIntoPieces(absl::Span<const TokenRange> documents, int64_t sequence_length) {
-  std::vector<TokenRange> pieces;
-  for (const TokenRange& document : documents) {
-    for (int64_t done = 0; done < document.length; done += sequence_length) {
-      pieces.push_back({document.begin + done, std::min(sequence_length, document.length - done)});
+  const auto for_each_piece = [&](auto take) {
+    for (const TokenRange& document : documents) {
+      for (int64_t done = 0; done < document.length; done += sequence_length) {
+        take(TokenRange{document.begin + done, std::min(sequence_length, document.length - done)});
+      }
     }
-  }
+  };
+  int64_t longest = 0;
+  for_each_piece([&](const TokenRange& piece) { longest = std::max(longest, piece.length); });
+  std::vector<int64_t> next(static_cast<size_t>(longest + 1), 0);  // [length]: where the next piece of that length goes
+  for_each_piece([&](const TokenRange& piece) { ++next[piece.length]; });
+  int64_t num_pieces = 0;
+  for (int64_t length = longest; length > 0; --length) num_pieces += std::exchange(next[length], num_pieces);
+  std::vector<TokenRange> pieces(static_cast<size_t>(num_pieces));
+  for_each_piece([&](const TokenRange& piece) { pieces[next[piece.length]++] = piece; });
   return pieces;
 }
 
@@ -58,9 +70,7 @@ absl::Span<const TokenRange> PackingPlan::PiecesOf(int64_t sequence) const {
 
 PackingPlan PackDocuments(absl::Span<const TokenRange> documents, int64_t sequence_length) {
   WEFT_CHECK_GT(sequence_length, 0);
-  std::vector<TokenRange> pieces = CutIntoPieces(documents, sequence_length);
-  std::stable_sort(pieces.begin(), pieces.end(),
-                   [](const TokenRange& a, const TokenRange& b) { return a.length > b.length; });
+  const std::vector<TokenRange> pieces = CutIntoPieces(documents, sequence_length);
   int64_t num_sequences = 0;
   const std::vector<int64_t> chosen = ChooseSequences(pieces, sequence_length, &num_sequences);
 

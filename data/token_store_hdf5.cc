@@ -34,14 +34,13 @@ Status WriteWhole(const hdf5::Handle& parent, const char* name, hid_t file_type,
 }
 
 Status WritePlan(const hdf5::Handle& packing, DataSplit split, const PackingPlan& plan) {
-  std::vector<int64_t> begins, lengths;
-  for (const TokenRange& piece : plan.pieces) {
-    begins.push_back(piece.begin);
-    lengths.push_back(piece.length);
-  }
   WEFT_ASSIGN_OR_RETURN(const hdf5::Handle group, hdf5::CreateGroup(packing, NameOf(split)));
-  WEFT_RETURN_IF_ERROR(WriteWhole(group, "piece_begins", H5T_STD_I64LE, begins));
-  WEFT_RETURN_IF_ERROR(WriteWhole(group, "piece_lengths", H5T_STD_I64LE, lengths));
+  for (const bool is_begin : {true, false}) {
+    std::vector<int64_t> values(plan.pieces.size());
+    std::transform(plan.pieces.begin(), plan.pieces.end(), values.begin(),
+                   [&](const TokenRange& piece) { return is_begin ? piece.begin : piece.length; });
+    WEFT_RETURN_IF_ERROR(WriteWhole(group, is_begin ? "piece_begins" : "piece_lengths", H5T_STD_I64LE, values));
+  }
   return WriteWhole(group, "sequence_begins", H5T_STD_I64LE, plan.sequence_begins);
 }
 
@@ -61,6 +60,9 @@ StatusOr<PackingPlan> ReadPlan(const hdf5::Handle& packing, DataSplit split, int
 std::vector<TokenRange> Inputs(const std::vector<int64_t>& begins, const std::vector<uint8_t>& validation,
                                DataSplit split) {
   std::vector<TokenRange> inputs;
+  inputs.reserve(static_cast<size_t>(std::count_if(validation.begin(), validation.end(), [&](uint8_t is_validation) {
+    return (is_validation != 0) == (split == DataSplit::kValidation);
+  })));
   for (size_t i = 0; i < validation.size(); ++i) {
     if ((validation[i] != 0) == (split == DataSplit::kValidation)) {
       inputs.push_back({begins[i], begins[i + 1] - begins[i] - 1});
