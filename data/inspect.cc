@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_format.h"
 #include "core/progress.h"
+#include "data/table_spec.h"
 #include "data/token_store_hdf5.h"
 #include "data/tokenizer.h"
 
@@ -115,6 +116,13 @@ Status AppendSample(const TokenStore& store, const Tokenizer& tokenizer, int64_t
   return absl::OkStatus();
 }
 
+Status AppendTable(const TokenStore& store, std::string* text) {
+  WEFT_ASSIGN_OR_RETURN(const TableSpec spec, TableSpec::Parse(store.table_yaml(), store.path()));
+  *text += absl::StrFormat("%-12s %d columns, fitted to %d rows; `weft data render ROW --table %s` shows one as these are\n",
+                           "table", spec.columns.list.size(), spec.fitted_rows.value_or(0), store.path());
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 StatusOr<std::string> InspectData(const std::string& path, const InspectOptions& options) {
@@ -128,6 +136,7 @@ StatusOr<std::string> InspectData(const std::string& path, const InspectOptions&
   WEFT_RETURN_IF_ERROR(AppendSplit(*store, DataSplit::kValidation, "validation", &text));
   AppendLengths(*store, &text);
   AppendMostFrequent(counts, *tokenizer, &text);
+  if (!store->table_yaml().empty()) WEFT_RETURN_IF_ERROR(AppendTable(*store, &text));
   text += StrCat("made from ", store->provenance_json(), "\n");
   const int64_t num_samples = std::min(options.num_samples, store->num_documents());
   for (int64_t i = 0; i < num_samples; ++i) {

@@ -29,7 +29,9 @@ TEST(TriageExample, TrainsExportsAndRendersARow) {
       "temperature": 36.8, "complaint": "broken wrist suspected"})").ok());
   const JobResult first = RunWeft("data render " + folder.path() + "/first.json --table " + model);
   EXPECT_EQ(first.exit_code, 0) << first.err;
-  EXPECT_THAT(RunWeft("inspect data " + data + " --samples 1").out, HasSubstr("<|begin_of_text|>" + first.out + "» urgent<|endoftext|>«"));
+  const JobResult inspected = RunWeft("inspect data " + data + " --samples 1");
+  EXPECT_THAT(inspected.out, HasSubstr("table        6 columns, fitted to 48 rows"));
+  EXPECT_THAT(inspected.out, HasSubstr("<|begin_of_text|>" + first.out + "» urgent<|endoftext|>«"));
 }
 
 TEST(TriageExample, RenderRefusesByName) {
