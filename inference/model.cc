@@ -123,9 +123,8 @@ std::vector<float> InferenceModel::AllLogits(absl::Span<const int32_t> tokens) {
 
 BlockStash InferenceModel::StashRows(int64_t n) const {
   BlockStash rows = stash_;
-  for (TensorView* view : {&rows.x, &rows.rstd1, &rows.y1, &rows.raw_qkv, &rows.q_rstd, &rows.k_rstd, &rows.qkv,
-                           &rows.attn, &rows.x2, &rows.rstd2, &rows.y2, &rows.gate_up, &rows.act}) {
-    if (!view->empty()) *view = view->Rows(0, n);
+  for (TensorView* piece : rows.Pieces()) {
+    if (!piece->empty() && piece != &rows.lse) *piece = piece->Rows(0, n);
   }
   // [H, T] with fewer tokens is the front of the same memory under another shape.
   rows.lse = TensorView(stash_.lse.raw(), {config_.num_attention_heads, n}, DType::kF32, stash_.lse.device());
@@ -138,6 +137,10 @@ void InferenceModel::Forward(int64_t n, bool sequence_begins) {
   const BlockContext context = {*stream_, config_, rope_, alone};
   const TensorView delta = delta_.Rows(0, n);
   EmbeddingForward(*stream_, {.tokens = tokens_.Rows(0, n), .table = store_.Weight(params_.embedding), .y = stash.x});
+  if (params_.positions >= 0) {
+    EmbeddingForward(*stream_, {.tokens = positions_.Rows(0, n), .table = store_.Weight(params_.positions), .y = stash.x,
+                                .accumulate = true});
+  }
   for (int layer = 0; layer < static_cast<int>(config_.num_hidden_layers); ++layer) {
     const BlockWeights weights = WeightsOf(store_, params_.blocks[static_cast<size_t>(layer)]);
     const BlockInput input = {.x = layer == 0 ? stash.x : stash.x2,
@@ -149,8 +152,8 @@ void InferenceModel::Forward(int64_t n, bool sequence_begins) {
     AttentionHalfForward(context, weights, input, attend, stash);
     MlpHalfForward(context, weights, stash, delta);
   }
-  const HeadStash head = {.x = head_.x.Rows(0, n), .rstd = head_.rstd.Rows(0, n), .y = head_.y.Rows(0, n)};
-  const HeadWeights weights = {store_.Weight(params_.final_norm), store_.Weight(params_.lm_head)};
+  const HeadStash head = {.x = head_.x.Rows(0, n), .stats = head_.stats.Rows(0, n), .y = head_.y.Rows(0, n)};
+  const HeadWeights weights = {WeightsOf(store_, params_.final_norm), store_.Weight(params_.lm_head)};
   HeadForward(*stream_, config_, weights, stash.x2, delta, head);
 }
 

@@ -14,7 +14,8 @@ namespace {
 // average; of the head those of the vocabulary, in the forward and twice in the backward.
 GroupCosts CostsOf(const RunConfig& config, const ModelConfig& model) {
   const auto d = static_cast<double>(model.hidden_size), q = static_cast<double>(model.q_dim());
-  const double matrices = d * (2 * q + 2 * static_cast<double>(model.kv_dim()) + 3 * static_cast<double>(model.intermediate_size));
+  const double matrices = d * (2 * q + 2 * static_cast<double>(model.kv_dim()) +
+                               static_cast<double>(model.up_dim() + model.intermediate_size));
   const double block = matrices + q * static_cast<double>(config.data.sequence_length);
   GroupCosts costs;
   if (config.recompute == Recompute::kBlock) costs.backward_input += costs.forward;

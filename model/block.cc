@@ -4,16 +4,17 @@
 #include <cmath>
 
 #include "kernels/bias.h"
+#include "kernels/gelu.h"
 #include "kernels/gemm.h"
 #include "kernels/head_norm.h"
-#include "kernels/rms_norm.h"
 #include "kernels/rope.h"
 #include "kernels/swiglu.h"
 
 namespace weft {
 namespace {
 
-float Epsilon(const ModelConfig& config) { return static_cast<float>(config.rms_norm_eps); }
+float Epsilon(const ModelConfig& config) { return static_cast<float>(config.norm_eps); }
+bool IsRotary(const ModelConfig& config) { return config.positions == PositionKind::kRotary; }
 
 // q and k together: rotary embedding treats their heads alike.
 Heads QueryKeyHeads(const ModelConfig& c, TensorView qkv) {
@@ -28,15 +29,18 @@ Heads OutHeads(const ModelConfig& c, TensorView attn) { return {attn, 0, c.num_a
 
 float AttentionScale(const ModelConfig& c) { return static_cast<float>(1.0 / std::sqrt(static_cast<double>(c.head_dim))); }
 
-// y = x · W^T
-void Linear(Stream& stream, ConstTensorView x, ConstTensorView weight, TensorView y) {
+// y = x · W^T (+ b)
+void Linear(Stream& stream, ConstTensorView x, ConstTensorView weight, ConstTensorView bias, TensorView y) {
   Gemm(stream, {.a = x, .b = weight, .c = y, .transpose_b = true});
+  if (!bias.empty()) AddBias(stream, {.y = y, .bias = bias});
 }
-// The same where x and W are cut along the sum: y [T/tp, D] is this rank's tokens of the sum over the ranks.
-void SummedLinear(const BlockContext& context, ConstTensorView x, ConstTensorView weight, TensorView y) {
+// The same where x and W are cut along the sum: y [T/tp, D] is this rank's tokens of the sum over the ranks, to which the
+// bias is added once.
+void SummedLinear(const BlockContext& context, ConstTensorView x, ConstTensorView weight, ConstTensorView bias, TensorView y) {
   const TensorView partial = context.tp.PartialSums(y);
-  Linear(context.stream, x, weight, partial);
+  Linear(context.stream, x, weight, {}, partial);
   context.tp.ReduceScatter(context.stream, partial, y);
+  if (!bias.empty()) AddBias(context.stream, {.y = y, .bias = bias});
 }
 // dx = dy · W
 void LinearBackwardInput(Stream& stream, ConstTensorView dy, ConstTensorView weight, TensorView dx) {
@@ -53,6 +57,27 @@ void LinearBackwardWeight(Stream& stream, ConstTensorView dy, ConstTensorView x,
   Gemm(stream, {.a = dy, .b = x, .c = dweight, .transpose_a = true, .accumulate = true});
 }
 
+// db += the rows of dy, where there is a bias
+void AccumulateBiasGrad(Stream& stream, ConstTensorView dy, TensorView dbias) {
+  if (!dbias.empty()) BiasGrad(stream, {.dy = dy, .dbias = dbias});
+}
+
+void ActivationForward(const BlockContext& context, ConstTensorView up, TensorView act) {
+  if (context.config.activation == Activation::kSwiglu) {
+    SwigluForward(context.stream, {.gate_up = up, .y = act});
+  } else {
+    GeluForward(context.stream, {.x = up, .y = act});
+  }
+}
+// dup may be up.
+void ActivationBackward(const BlockContext& context, ConstTensorView dact, ConstTensorView up, TensorView dup) {
+  if (context.config.activation == Activation::kSwiglu) {
+    SwigluBackward(context.stream, {.dy = dact, .gate_up = up, .dgate_up = dup});
+  } else {
+    GeluBackward(context.stream, {.dy = dact, .x = up, .dx = dup});
+  }
+}
+
 // Pieces of a stash, taken one by one from an arena.
 class StashAllocator {
  public:
@@ -62,7 +87,7 @@ class StashAllocator {
   void TakeInput(BlockStash* stash) { stash->x = Take("x", {sizes_.local_tokens(), c_.hidden_size}); }
   void TakeAttentionHalf(BlockStash* stash) {
     const int64_t t = sizes_.num_tokens;
-    stash->rstd1 = Take("rstd1", {sizes_.local_tokens()}, DType::kF32);
+    stash->norm1 = AllocateNormStats(arena_, name_ + ".norm1", c_, sizes_.local_tokens());
     stash->y1 = Take("y1", {sizes_.local_tokens(), c_.hidden_size});
     if (c_.qk_norm) {
       stash->raw_qkv = Take("raw_qkv", {t, c_.qkv_dim()});
@@ -75,9 +100,9 @@ class StashAllocator {
   }
   void TakeMlpHalf(BlockStash* stash) {
     stash->x2 = Take("x2", {sizes_.local_tokens(), c_.hidden_size});
-    stash->rstd2 = Take("rstd2", {sizes_.local_tokens()}, DType::kF32);
+    stash->norm2 = AllocateNormStats(arena_, name_ + ".norm2", c_, sizes_.local_tokens());
     stash->y2 = Take("y2", {sizes_.local_tokens(), c_.hidden_size});
-    stash->gate_up = Take("gate_up", {sizes_.num_tokens, 2 * c_.intermediate_size});
+    stash->up = Take("up", {sizes_.num_tokens, c_.up_dim()});
     stash->act = Take("act", {sizes_.num_tokens, c_.intermediate_size});
   }
 
@@ -114,11 +139,16 @@ BlockStash AllocateRecomputed(Arena& arena, const std::string& name, const Model
   return stash;
 }
 
+std::array<TensorView*, 16> BlockStash::Pieces() {
+  return {&x, &norm1.mean, &norm1.rstd, &y1, &raw_qkv, &q_rstd, &k_rstd, &qkv,
+          &attn, &lse, &x2, &norm2.mean, &norm2.rstd, &y2, &up, &act};
+}
+
 BlockStash Joined(BlockStash kept, const BlockStash& recomputed) {
-  using S = BlockStash;
-  for (TensorView S::*piece : {&S::rstd1, &S::y1, &S::raw_qkv, &S::q_rstd, &S::k_rstd, &S::qkv, &S::attn, &S::lse, &S::x2,
-                               &S::rstd2, &S::y2, &S::gate_up, &S::act}) {
-    if ((kept.*piece).empty()) kept.*piece = recomputed.*piece;
+  BlockStash others = recomputed;
+  const auto pieces = kept.Pieces(), other_pieces = others.Pieces();
+  for (size_t i = 0; i < pieces.size(); ++i) {
+    if (pieces[i]->empty()) *pieces[i] = *other_pieces[i];
   }
   return kept;
 }
@@ -149,92 +179,97 @@ void AttentionHalfForward(const BlockContext& context, const BlockWeights& w, co
                           const BlockStash& stash) {
   Stream& stream = context.stream;
   const ModelConfig& c = context.config;
-  RmsNormForward(stream, {.x = input.x, .delta = input.delta, .weight = w.attn_norm,
-                          .sum = input.delta.empty() ? TensorView() : stash.x, .y = stash.y1, .rstd = stash.rstd1,
-                          .eps = Epsilon(c)});
+  NormForward(stream, c, {.x = input.x, .delta = input.delta, .weights = w.attn_norm, .sum = stash.x, .y = stash.y1,
+                          .stats = stash.norm1});
   const TensorView projected = c.qk_norm ? stash.raw_qkv : stash.qkv;
-  Linear(stream, context.tp.Gather(stream, stash.y1), w.wqkv, projected);
-  if (c.qkv_bias) AddBias(stream, {.y = projected, .bias = w.bqkv});
+  Linear(stream, context.tp.Gather(stream, stash.y1), w.wqkv, w.bqkv, projected);
   if (c.qk_norm) {
     HeadNormForward(stream, {.x = QHeads(c, stash.raw_qkv), .weight = w.q_norm, .y = QHeads(c, stash.qkv),
                              .rstd = stash.q_rstd, .eps = Epsilon(c)});
     HeadNormForward(stream, {.x = KHeads(c, stash.raw_qkv), .weight = w.k_norm, .y = KHeads(c, stash.qkv),
                              .rstd = stash.k_rstd, .eps = Epsilon(c)});
   }
-  Rope(stream, {.x = QueryKeyHeads(c, stash.qkv), .positions = input.positions, .cos = context.rope.cos,
-                .sin = context.rope.sin});
+  if (IsRotary(c)) {
+    Rope(stream, {.x = QueryKeyHeads(c, stash.qkv), .positions = input.positions, .cos = context.rope.cos,
+                  .sin = context.rope.sin});
+  }
   attend(HeadsOf(c, stash), OutHeads(c, stash.attn), stash.lse);
 }
 
 void MlpHalfForward(const BlockContext& context, const BlockWeights& w, const BlockStash& stash, TensorView delta,
                     bool keep_output) {
   Stream& stream = context.stream;
-  SummedLinear(context, stash.attn, w.wo, delta);
-  RmsNormForward(stream, {.x = stash.x, .delta = delta, .weight = w.mlp_norm, .sum = stash.x2, .y = stash.y2,
-                          .rstd = stash.rstd2, .eps = Epsilon(context.config)});
-  Linear(stream, context.tp.Gather(stream, stash.y2), w.w_gate_up, stash.gate_up);
-  SwigluForward(stream, {.gate_up = stash.gate_up, .y = stash.act});
-  if (keep_output) SummedLinear(context, stash.act, w.w_down, delta);
+  SummedLinear(context, stash.attn, w.wo, w.bo, delta);
+  NormForward(stream, context.config, {.x = stash.x, .delta = delta, .weights = w.mlp_norm, .sum = stash.x2,
+                                       .y = stash.y2, .stats = stash.norm2});
+  Linear(stream, context.tp.Gather(stream, stash.y2), w.w_up, w.b_up, stash.up);
+  ActivationForward(context, stash.up, stash.act);
+  if (keep_output) SummedLinear(context, stash.act, w.w_down, w.b_down, delta);
 }
 
 namespace {
 
 // From dout to dx2.
 void MlpHalfBackwardInput(const BlockContext& context, const BlockWeights& w, const BlockBackwardArgs& args,
-                          PendingWeightGrads& pending, const BlockNormGrads& grads) {
+                          PendingWeightGrads& pending, const BlockVectorGrads& grads) {
   Stream& stream = context.stream;
-  const TensorView dgate_up = args.stash.gate_up;
+  const TensorView dup = args.stash.up;
   pending.whole_dout = context.tp.Gather(stream, args.dout, pending.dout_memory);
+  AccumulateBiasGrad(stream, args.dout, grads.b_down);
   LinearBackwardInput(stream, pending.whole_dout, w.w_down, args.scratch.dact);
-  SwigluBackward(stream, {.dy = args.scratch.dact, .gate_up = args.stash.gate_up, .dgate_up = dgate_up});
-  SummedLinearBackwardInput(context, dgate_up, w.w_gate_up, args.scratch.dy);
-  RmsNormBackward(stream, {.dy = args.scratch.dy, .dsum = args.dout, .x = args.stash.x2, .weight = w.mlp_norm,
-                           .rstd = args.stash.rstd2, .dx = pending.dx2, .dweight = grads.mlp_norm});
+  ActivationBackward(context, args.scratch.dact, args.stash.up, dup);
+  AccumulateBiasGrad(stream, dup, grads.b_up);
+  SummedLinearBackwardInput(context, dup, w.w_up, args.scratch.dy);
+  NormBackward(stream, {.dy = args.scratch.dy, .dsum = args.dout, .x = args.stash.x2, .weights = w.mlp_norm,
+                        .stats = args.stash.norm2, .dx = pending.dx2, .grads = grads.mlp_norm});
 }
 
 // From dx2 to dx.
 void AttentionHalfBackwardInput(const BlockContext& context, const BlockWeights& w, const BlockBackwardArgs& args,
-                                PendingWeightGrads& pending, const BlockNormGrads& grads) {
+                                PendingWeightGrads& pending, const BlockVectorGrads& grads) {
   Stream& stream = context.stream;
   const ModelConfig& c = context.config;
   const BlockStash& stash = args.stash;
   const TensorView dqkv = pending.dqkv;
   pending.whole_dx2 = context.tp.Gather(stream, pending.dx2, pending.dx2_memory);
+  AccumulateBiasGrad(stream, pending.dx2, grads.bo);
   LinearBackwardInput(stream, pending.whole_dx2, w.wo, args.scratch.dattn);
   const QkvHeads heads = HeadsOf(c, stash);
   AttentionBackward(stream, {.q = heads.q, .k = heads.k, .v = heads.v, .out = OutHeads(c, stash.attn),
                              .dout = OutHeads(c, args.scratch.dattn), .lse = stash.lse, .packing = args.packing,
                              .dq = QHeads(c, dqkv), .dk = KHeads(c, dqkv), .dv = VHeads(c, dqkv),
                              .scale = AttentionScale(c)});
-  Rope(stream, {.x = QueryKeyHeads(c, dqkv), .positions = args.positions, .cos = context.rope.cos,
-                .sin = context.rope.sin, .transpose = true});
+  if (IsRotary(c)) {
+    Rope(stream, {.x = QueryKeyHeads(c, dqkv), .positions = args.positions, .cos = context.rope.cos,
+                  .sin = context.rope.sin, .transpose = true});
+  }
   if (c.qk_norm) {
     HeadNormBackward(stream, {.dy = QHeads(c, dqkv), .x = QHeads(c, stash.raw_qkv), .weight = w.q_norm,
                               .rstd = stash.q_rstd, .dx = QHeads(c, dqkv), .dweight = grads.q_norm});
     HeadNormBackward(stream, {.dy = KHeads(c, dqkv), .x = KHeads(c, stash.raw_qkv), .weight = w.k_norm,
                               .rstd = stash.k_rstd, .dx = KHeads(c, dqkv), .dweight = grads.k_norm});
   }
+  AccumulateBiasGrad(stream, dqkv, grads.bqkv);
   SummedLinearBackwardInput(context, dqkv, w.wqkv, args.scratch.dy);
-  RmsNormBackward(stream, {.dy = args.scratch.dy, .dsum = pending.dx2, .x = stash.x, .weight = w.attn_norm,
-                           .rstd = stash.rstd1, .dx = args.dx, .dweight = grads.attn_norm});
+  NormBackward(stream, {.dy = args.scratch.dy, .dsum = pending.dx2, .x = stash.x, .weights = w.attn_norm,
+                        .stats = stash.norm1, .dx = args.dx, .grads = grads.attn_norm});
 }
 
 }  // namespace
 
 void BlockBackwardInput(const BlockContext& context, const BlockWeights& weights, const BlockBackwardArgs& args,
-                        PendingWeightGrads& pending, const BlockNormGrads& grads) {
+                        PendingWeightGrads& pending, const BlockVectorGrads& grads) {
   MlpHalfBackwardInput(context, weights, args, pending, grads);
   AttentionHalfBackwardInput(context, weights, args, pending, grads);
 }
 
 void BlockBackwardWeight(const BlockContext& context, const BlockStash& stash, const PendingWeightGrads& pending,
-                         const BlockProjectionGrads& grads) {
+                         const BlockMatrixGrads& grads) {
   Stream& stream = context.stream;
   LinearBackwardWeight(stream, pending.whole_dout, stash.act, grads.w_down);
-  LinearBackwardWeight(stream, stash.gate_up, context.tp.Gather(stream, stash.y2), grads.w_gate_up);
+  LinearBackwardWeight(stream, stash.up, context.tp.Gather(stream, stash.y2), grads.w_up);
   LinearBackwardWeight(stream, pending.whole_dx2, stash.attn, grads.wo);
   LinearBackwardWeight(stream, pending.dqkv, context.tp.Gather(stream, stash.y1), grads.wqkv);
-  if (!grads.bqkv.empty()) BiasGrad(stream, {.dy = pending.dqkv, .dbias = grads.bqkv});
 }
 
 }  // namespace weft

@@ -1,7 +1,10 @@
 // One decoder block, forward and backward, as plain functions over a stash that lists all that backward needs.
 //
 //   x = x_in + delta_in;  y1 = norm(x);   qkv = y1 Wqkv^T (+ b);  q, k = rope(q_norm(q), k_norm(k))
-//   x2 = x + attention(q, k, v) Wo^T;     y2 = norm(x2);  delta_out = (silu(gate) * up) Wdown^T, gate | up = y2 Wgu^T
+//   x2 = x + attention(q, k, v) Wo^T (+ b);  y2 = norm(x2);  up = y2 Wup^T (+ b);  delta_out = act(up) Wdown^T (+ b)
+//
+// Families differ in which norm that is, whether there are q and k norms, rope and biases, and whether act is SwiGLU, where
+// up holds gate and up side by side, or GELU: choices of ModelConfig.
 //
 // A block passes on (x2, delta_out) without adding them: the addition happens in the next norm's pass over memory.
 // Training, evaluation and serving call the same forward; how attention is done (packed documents, or a KV cache) is
@@ -10,6 +13,8 @@
 // Under tensor parallelism a rank has its share of the heads and of the ffn, for all T tokens, and its share T/tp of the
 // tokens in the residual stream and the norms (model/tensor_parallel.h). H, K, W and F below are the rank's own.
 #pragma once
+
+#include <array>
 
 #include "absl/functional/function_ref.h"
 #include "core/arena.h"
@@ -30,24 +35,26 @@ struct BlockContext {
   const TensorParallel& tp;
 };
 
-// Activations of one block for one micro-batch. W = (H + 2K) Q; all in the compute dtype but rstd and lse. y1 and y2 are
+// Activations of one block for one micro-batch. W = (H + 2K) Q; all in the compute dtype but norms' statistics and lse. y1 and y2 are
 // kept as the rank's tokens and gathered again for the weight gradients: two gathers more a block and micro-batch, for
 // activations that shrink with tp.
 struct BlockStash {
   TensorView x;        // [T/tp, D] residual stream at entry
-  TensorView rstd1;    // [T/tp] f32
+  NormStats norm1;     // [T/tp] f32 each
   TensorView y1;       // [T/tp, D]
   TensorView raw_qkv;  // [T, W] as projected; with q/k norms only (v is read from here), else empty
   TensorView q_rstd;   // [T, H] f32, with q/k norms only
   TensorView k_rstd;   // [T, K] f32, with q/k norms only
-  TensorView qkv;      // [T, W] after norms and rope
+  TensorView qkv;      // [T, W] as attention reads it: after norms and rope
   TensorView attn;     // [T, H Q]
   TensorView lse;      // [H, T] f32
   TensorView x2;       // [T/tp, D] residual stream after attention
-  TensorView rstd2;    // [T/tp] f32
+  NormStats norm2;     // [T/tp] f32 each
   TensorView y2;       // [T/tp, D]
-  TensorView gate_up;  // [T, 2F]; backward overwrites it with its gradient
+  TensorView up;       // [T, U], U = 2F under SwiGLU (gate, up), else F; backward overwrites it with its gradient
   TensorView act;      // [T, F]
+
+  std::array<TensorView*, 16> Pieces();  // all of the above
 };
 
 // Memory for what `recompute` keeps of a block between forward and backward; the other pieces stay empty.
@@ -112,11 +119,11 @@ struct BlockBackwardArgs {
   TensorView dx;         // [T/tp, D] gradient at its entry
 };
 
-// Input gradients, and those of the norm weights (their pass over memory is the same).
+// Input gradients, and those of norms and biases, accumulated: they are sums over what passes here anyway.
 void BlockBackwardInput(const BlockContext& context, const BlockWeights& weights, const BlockBackwardArgs& args,
-                        PendingWeightGrads& pending, const BlockNormGrads& grads);
-// Gradients of the projections, accumulated.
+                        PendingWeightGrads& pending, const BlockVectorGrads& grads);
+// Gradients of the projections' matrices, accumulated.
 void BlockBackwardWeight(const BlockContext& context, const BlockStash& stash, const PendingWeightGrads& pending,
-                         const BlockProjectionGrads& grads);
+                         const BlockMatrixGrads& grads);
 
 }  // namespace weft

@@ -2,81 +2,17 @@
 #include "model/config.h"
 
 #include "core/file.h"
+#include "model/config_limits.h"
+#include "model/gpt2_config.h"
+#include "model/json_reader.h"
 
 namespace weft {
 namespace {
 
 using nlohmann::json;
 
-// Beyond any model there is, and small enough that no product of them overflows: a file that says more is broken.
-constexpr int64_t kMostVocabulary = 1 << 24, kMostWidth = 1 << 20, kMostFfn = 1 << 22, kMostLayers = 1 << 12;
-constexpr int64_t kMostHeads = 1 << 12, kMostHeadDim = 1 << 12, kMostPositions = 1 << 28;
-
-// Reads keys of one object; remembers the first error.
-class Reader {
- public:
-  Reader(const json& object, std::string where) : object_(object), where_(std::move(where)) {}
-
-  bool Has(const char* key) const { return object_.contains(key) && !object_.at(key).is_null(); }
-
-  int64_t Integer(const char* key, int64_t fallback) {
-    if (!Has(key)) return fallback;
-    if (!object_.at(key).is_number_integer()) return Fail(key, "a whole number"), fallback;
-    return object_.at(key).get<int64_t>();
-  }
-  int64_t Size(const char* key, int64_t fallback, int64_t most) {
-    const int64_t value = Integer(key, fallback);
-    if (value <= 0 || value > most) Fail(key, StrCat("a number from 1 to ", most));
-    return value;
-  }
-  int64_t RequiredSize(const char* key, int64_t most) {
-    if (!Has(key)) Fail(key, StrCat("a number from 1 to ", most));
-    return Size(key, 1, most);
-  }
-  double Number(const char* key, double fallback) {
-    if (!Has(key)) return fallback;
-    if (!object_.at(key).is_number()) return Fail(key, "a number"), fallback;
-    return object_.at(key).get<double>();
-  }
-  bool Boolean(const char* key, bool fallback) {
-    if (!Has(key)) return fallback;
-    if (!object_.at(key).is_boolean()) return Fail(key, "true or false"), fallback;
-    return object_.at(key).get<bool>();
-  }
-  std::string String(const char* key, const std::string& fallback) {
-    if (!Has(key)) return fallback;
-    if (!object_.at(key).is_string()) return Fail(key, "a string"), fallback;
-    return object_.at(key).get<std::string>();
-  }
-  std::vector<int64_t> IntegerOrList(const char* key) {
-    if (!Has(key)) return {};
-    const json& value = object_.at(key);
-    if (value.is_number_integer()) return {value.get<int64_t>()};
-    std::vector<int64_t> list;
-    if (!value.is_array()) return Fail(key, "a token id or a list of them"), list;
-    for (const json& item : value) {
-      if (!item.is_number_integer()) return Fail(key, "a token id or a list of them"), list;
-      list.push_back(item.get<int64_t>());
-    }
-    return list;
-  }
-  void Fail(const char* key, const std::string& expected) {
-    if (status_.ok()) {
-      status_ = UserError(where_, ": ", key, ": expected ", expected, ", got ",
-                          object_.contains(key) ? object_.at(key).dump().substr(0, 80) : "nothing");
-    }
-  }
-  const json& At(const char* key) const { return object_.at(key); }
-  const Status& status() const { return status_; }
-
- private:
-  const json& object_;
-  std::string where_;
-  Status status_;
-};
-
 Status ReadRopeScaling(const json& object, const std::string& where, RopeScaling* scaling) {
-  Reader reader(object, StrCat(where, ": rope_scaling"));
+  JsonReader reader(object, StrCat(where, ": rope_scaling"));
   const std::string kind = reader.String("rope_type", reader.String("type", "default"));
   if (kind == "default") return reader.status();
   if (kind == "linear") {
@@ -108,7 +44,7 @@ Status ReadRopeScaling(const json& object, const std::string& where, RopeScaling
 }
 
 // What would change the arithmetic and is not built.
-Status RefuseUnsupported(Reader& reader, const ModelConfig& config, const std::string& where) {
+Status RefuseUnsupported(JsonReader& reader, const ModelConfig& config, const std::string& where) {
   const std::string activation = reader.String("hidden_act", "silu");
   if (activation != "silu") return UserError(where, ": hidden_act: '", activation, "' is not supported; expected silu");
   if (reader.Boolean("mlp_bias", false)) return UserError(where, ": mlp_bias: true is not supported");
@@ -137,7 +73,7 @@ Status CheckConsistent(const ModelConfig& c, const std::string& where) {
                      c.num_key_value_heads, ")");
   }
   if (c.head_dim % 2 != 0) return UserError(where, ": head_dim must be even, got ", c.head_dim);
-  if (!(c.rms_norm_eps > 0)) return UserError(where, ": rms_norm_eps must be positive");
+  if (!(c.norm_eps > 0)) return UserError(where, ": rms_norm_eps must be positive");
   if (!(c.rope_theta > 1)) return UserError(where, ": rope_theta must be above 1");
   return absl::OkStatus();
 }
@@ -146,11 +82,12 @@ Status CheckConsistent(const ModelConfig& c, const std::string& where) {
 
 StatusOr<ModelConfig> ModelConfigFromJson(const json& object, const std::string& where) {
   if (!object.is_object()) return UserError(where, ": expected a JSON object");
-  Reader reader(object, where);
+  JsonReader reader(object, where);
   ModelConfig c;
   c.model_type = reader.String("model_type", "llama");
+  if (c.model_type == "gpt2") return Gpt2ConfigFromJson(object, where);
   if (c.model_type != "llama" && c.model_type != "mistral" && c.model_type != "qwen2" && c.model_type != "qwen3") {
-    return UserError(where, ": model_type '", c.model_type, "' is not supported; supported are llama, mistral, qwen2, qwen3");
+    return UserError(where, ": model_type '", c.model_type, "' is not supported; supported are llama, mistral, qwen2, qwen3, gpt2");
   }
   c.vocab_size = reader.RequiredSize("vocab_size", kMostVocabulary);
   c.hidden_size = reader.RequiredSize("hidden_size", kMostWidth);
@@ -165,7 +102,7 @@ StatusOr<ModelConfig> ModelConfigFromJson(const json& object, const std::string&
   }
   c.head_dim = reader.Size("head_dim", derived ? c.hidden_size / c.num_attention_heads : 128, kMostHeadDim);
   c.max_position_embeddings = reader.Size("max_position_embeddings", 2048, kMostPositions);
-  c.rms_norm_eps = reader.Number("rms_norm_eps", 1e-6);
+  c.norm_eps = reader.Number("rms_norm_eps", 1e-6);
   c.initializer_range = reader.Number("initializer_range", 0.02);
   c.tie_word_embeddings = reader.Boolean("tie_word_embeddings", false);
   c.qkv_bias = c.model_type == "qwen2";
@@ -178,7 +115,7 @@ StatusOr<ModelConfig> ModelConfigFromJson(const json& object, const std::string&
     if (!reader.Has(key)) continue;
     if (!reader.At(key).is_object()) return UserError(where, ": ", key, ": expected an object");
     WEFT_RETURN_IF_ERROR(ReadRopeScaling(reader.At(key), where, &c.rope_scaling));
-    Reader inner(reader.At(key), where);
+    JsonReader inner(reader.At(key), where);
     c.rope_theta = inner.Number("rope_theta", c.rope_theta);
     WEFT_RETURN_IF_ERROR(inner.status());
   }
@@ -200,6 +137,7 @@ nlohmann::ordered_json ModelConfigToJson(const ModelConfig& c) {
                                                                        {"mistral", "MistralForCausalLM"},
                                                                        {"qwen2", "Qwen2ForCausalLM"},
                                                                        {"qwen3", "Qwen3ForCausalLM"}};
+  if (c.model_type == "gpt2") return Gpt2ConfigToJson(c);
   nlohmann::ordered_json out;
   for (const auto& [type, architecture] : kArchitectures) {
     if (c.model_type == type) out["architectures"] = {architecture};
@@ -213,7 +151,7 @@ nlohmann::ordered_json ModelConfigToJson(const ModelConfig& c) {
   out["num_key_value_heads"] = c.num_key_value_heads;
   out["head_dim"] = c.head_dim;
   out["max_position_embeddings"] = c.max_position_embeddings;
-  out["rms_norm_eps"] = c.rms_norm_eps;
+  out["rms_norm_eps"] = c.norm_eps;
   out["hidden_act"] = "silu";
   out["attention_bias"] = c.qkv_bias;
   out["mlp_bias"] = false;
@@ -248,12 +186,16 @@ nlohmann::ordered_json ModelConfigToJson(const ModelConfig& c) {
 }
 
 int64_t NumParameters(const ModelConfig& c) {
-  int64_t block = 2 * c.hidden_size + c.qkv_dim() * c.hidden_size + c.hidden_size * c.q_dim() +
-                  3 * c.intermediate_size * c.hidden_size;
+  const int64_t norm = (c.norm == NormKind::kLayer ? 2 : 1) * c.hidden_size;
+  int64_t block = 2 * norm + c.qkv_dim() * c.hidden_size + c.hidden_size * c.q_dim() +
+                  (c.up_dim() + c.intermediate_size) * c.hidden_size;
   if (c.qkv_bias) block += c.qkv_dim();
+  if (c.output_bias) block += c.hidden_size;
+  if (c.mlp_bias) block += c.up_dim() + c.hidden_size;
   if (c.qk_norm) block += 2 * c.head_dim;
-  const int64_t embeddings = c.vocab_size * c.hidden_size * (c.tie_word_embeddings ? 1 : 2);
-  return embeddings + c.num_hidden_layers * block + c.hidden_size;
+  int64_t embeddings = c.vocab_size * c.hidden_size * (c.tie_word_embeddings ? 1 : 2);
+  if (c.positions == PositionKind::kLearned) embeddings += c.max_position_embeddings * c.hidden_size;
+  return embeddings + c.num_hidden_layers * block + norm;
 }
 
 }  // namespace weft

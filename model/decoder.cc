@@ -61,10 +61,8 @@ void Decoder::Return(SlotPool<T>& pool, int group, int micro_batch) {
   pool.Release(group, micro_batch, options_.stages.pp > 1 ? stream_->Record() : Event());
 }
 
-int64_t Decoder::vocab_begin() const { return tp_.rank() * config_.vocab_size; }
-
 HeadWeights Decoder::head_weights() const {
-  return {.norm = store_->Weight(params_.final_norm), .lm_head = store_->Weight(params_.lm_head)};
+  return {.norm = WeightsOf(*store_, params_.final_norm), .lm_head = store_->Weight(params_.lm_head)};
 }
 
 // --- Forward ---------------------------------------------------------------------------------------------------------
@@ -84,8 +82,13 @@ void Decoder::Forward(int group, int micro_batch) {
 void Decoder::ForwardEmbedding(int micro_batch) {
   const TensorView x = Take(memory_.stashes, params_.embedding_group() + 1, micro_batch).x;
   const TensorView partial = tp_.PartialSums(x);
-  EmbeddingForward(*stream_, {.tokens = BatchOf(micro_batch).tokens, .table = store_->Weight(params_.embedding),
-                              .y = partial, .vocab_begin = vocab_begin()});
+  const auto forward = [&](ConstTensorView ids, int param, bool accumulate) {
+    const ConstTensorView table = store_->Weight(param);
+    EmbeddingForward(*stream_, {.tokens = ids, .table = table, .y = partial, .vocab_begin = RowBegin(table),
+                                .accumulate = accumulate});
+  };
+  forward(BatchOf(micro_batch).tokens, params_.embedding, /*accumulate=*/false);
+  if (params_.positions >= 0) forward(BatchOf(micro_batch).positions, params_.positions, /*accumulate=*/true);
   tp_.ReduceScatter(*stream_, partial, x);
   residual_ = {.x = x, .delta = {}, .group = params_.embedding_group(), .micro_batch = micro_batch};
 }
@@ -177,7 +180,7 @@ void Decoder::BackwardHead(int micro_batch) {
   const TensorView dx = Take(memory_.residual_grads, group - 1, micro_batch);
   HeadBackward(*stream_, tp_, head_weights(), memory_.head_stashes.Of(group, micro_batch),
                {batch.targets, batch.weights, memory_.loss_sum}, loss_scale_, memory_.head_scratch,
-               {store_->Grad(params_.final_norm), store_->Grad(params_.lm_head)}, dx);
+               {GradsOf(*store_, params_.final_norm), store_->Grad(params_.lm_head)}, dx);
 }
 
 BlockStash Decoder::WholeStash(int group, int micro_batch) {
@@ -201,12 +204,12 @@ void Decoder::BackwardBlockInput(int group, int micro_batch) {
   BlockBackwardInput(context(), weights,
                      {.positions = batch.positions, .packing = batch.packing, .stash = stash,
                       .scratch = memory_.block_scratch, .dout = dout, .dx = dx},
-                     work.pending, NormGradsOf(*store_, BlockOf(group)));
+                     work.pending, VectorGradsOf(*store_, BlockOf(group)));
 }
 
 void Decoder::BackwardBlockWeight(int group, int micro_batch) {
   BlockBackwardWeight(context(), WholeStash(group, micro_batch), memory_.works.Of(group, micro_batch).pending,
-                      ProjectionGradsOf(*store_, BlockOf(group)));
+                      MatrixGradsOf(*store_, BlockOf(group)));
   Return(memory_.works, group, micro_batch);
   Return(memory_.stashes, group, micro_batch);
   Return(memory_.residual_grads, group, micro_batch);
@@ -215,8 +218,12 @@ void Decoder::BackwardBlockWeight(int group, int micro_batch) {
 void Decoder::BackwardEmbedding(int micro_batch) {
   const int group = params_.embedding_group();
   const ConstTensorView dy = tp_.Gather(*stream_, memory_.residual_grads.Of(group, micro_batch));
-  EmbeddingBackward(*stream_, {.tokens = BatchOf(micro_batch).tokens, .dy = dy,
-                               .dtable = store_->Grad(params_.embedding), .vocab_begin = vocab_begin()});
+  const auto backward = [&](ConstTensorView ids, int param) {
+    const TensorView dtable = store_->Grad(param);
+    EmbeddingBackward(*stream_, {.tokens = ids, .dy = dy, .dtable = dtable, .vocab_begin = RowBegin(dtable)});
+  };
+  backward(BatchOf(micro_batch).tokens, params_.embedding);
+  if (params_.positions >= 0) backward(BatchOf(micro_batch).positions, params_.positions);
   Return(memory_.residual_grads, group, micro_batch);
 }
 

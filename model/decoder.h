@@ -77,7 +77,8 @@ class Decoder : public Stage {
   void Begin(std::vector<MicroBatchView> micro_batches);
   const MicroBatchView& BatchOf(int micro_batch) const { return micro_batches_[static_cast<size_t>(micro_batch)]; }
   const BlockParams& BlockOf(int group) const { return params_.blocks[static_cast<size_t>(group - 1)]; }
-  int64_t vocab_begin() const;
+  // Which row of the whole the first one is, of a table (tokens, positions) that the tp ranks share by rows.
+  int64_t RowBegin(ConstTensorView table) const { return tp_.rank() * table.dim(0); }
   HeadWeights head_weights() const;
   BlockContext context() { return {*stream_, config_, rope_, tp_}; }
 

@@ -5,7 +5,6 @@
 
 #include "kernels/cross_entropy.h"
 #include "kernels/gemm.h"
-#include "kernels/rms_norm.h"
 
 namespace weft {
 namespace {
@@ -60,7 +59,7 @@ ConstTensorView ChunkLoss(Stream& stream, const TensorParallel& tp, const HeadTa
 HeadStash AllocateHeadStash(Arena& arena, const ModelConfig& c, const ActivationSizes& sizes) {
   const int64_t tokens = sizes.local_tokens();
   return {.x = arena.Allocate("head.x", {tokens, c.hidden_size}, sizes.dtype),
-          .rstd = arena.Allocate("head.rstd", {tokens}, DType::kF32),
+          .stats = AllocateNormStats(arena, "head", c, tokens),
           .y = arena.Allocate("head.y", {tokens, c.hidden_size}, sizes.dtype)};
 }
 
@@ -76,9 +75,8 @@ HeadScratch AllocateHeadScratch(Arena& arena, const ModelConfig& c, const Activa
 
 void HeadForward(Stream& stream, const ModelConfig& config, const HeadWeights& weights, ConstTensorView x,
                  ConstTensorView delta, const HeadStash& stash) {
-  RmsNormForward(stream, {.x = x, .delta = delta, .weight = weights.norm,
-                          .sum = delta.empty() ? TensorView() : stash.x, .y = stash.y, .rstd = stash.rstd,
-                          .eps = static_cast<float>(config.rms_norm_eps)});
+  NormForward(stream, config, {.x = x, .delta = delta, .weights = weights.norm, .sum = stash.x, .y = stash.y,
+                               .stats = stash.stats});
 }
 
 void HeadLoss(Stream& stream, const TensorParallel& tp, const HeadWeights& weights, const HeadStash& stash,
@@ -104,8 +102,8 @@ void HeadBackward(Stream& stream, const TensorParallel& tp, const HeadWeights& w
   const int64_t tokens = stash.x.dim(0);
   const TensorView dy = scratch.dy.Rows(tp.rank() * tokens, (tp.rank() + 1) * tokens);
   tp.ReduceScatter(stream, scratch.dy, dy);
-  RmsNormBackward(stream, {.dy = dy, .x = stash.x, .weight = weights.norm, .rstd = stash.rstd, .dx = dx,
-                           .dweight = grads.norm});
+  NormBackward(stream, {.dy = dy, .dsum = {}, .x = stash.x, .weights = weights.norm, .stats = stash.stats, .dx = dx,
+                        .grads = grads.norm});
 }
 
 }  // namespace weft

@@ -9,18 +9,19 @@
 #include "core/stream.h"
 #include "model/activation_sizes.h"
 #include "model/config.h"
+#include "model/norm.h"
 #include "model/tensor_parallel.h"
 
 namespace weft {
 
 struct HeadWeights {
-  ConstTensorView norm;     // [D] compute dtype
+  NormWeights norm;
   ConstTensorView lm_head;  // [V, D] compute dtype
 };
 
 struct HeadStash {
   TensorView x;     // [T/tp, D] residual stream at entry
-  TensorView rstd;  // [T/tp] f32
+  NormStats stats;  // [T/tp] f32 each
   TensorView y;     // [T/tp, D] normed: what logits are made of
 };
 
@@ -48,7 +49,7 @@ void HeadLoss(Stream& stream, const TensorParallel& tp, const HeadWeights& weigh
               const HeadTargets& targets, const HeadScratch& scratch);
 
 struct HeadGrads {
-  TensorView norm;     // [D] f32, accumulated
+  NormGrads norm;
   TensorView lm_head;  // [V, D] f32, accumulated
 };
 // Loss and gradients; dx [T/tp, D] is the gradient of the residual stream. `loss_scale` is 1 / number of unmasked tokens

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "model/config.h"
+#include "model/norm.h"
 #include "parallel/param_spec.h"
 #include "parallel/param_store.h"
 #include "parallel/stage_layout.h"
@@ -11,23 +12,31 @@
 namespace weft {
 
 // Indices into the table; -1 where the architecture has none.
+struct NormParams {
+  int weight = -1;  // [D]
+  int bias = -1;    // [D], of layer norm
+};
 struct BlockParams {
-  int attn_norm = -1;  // [D]
-  int wqkv = -1;       // [(H + 2K) Q, D]: q, k, v rows
-  int bqkv = -1;       // [(H + 2K) Q]
-  int q_norm = -1;     // [Q]
-  int k_norm = -1;     // [Q]
-  int wo = -1;         // [D, H Q]
-  int mlp_norm = -1;   // [D]
-  int w_gate_up = -1;  // [2F, D]: gate rows, up rows
-  int w_down = -1;     // [D, F]
+  NormParams attn_norm;
+  int wqkv = -1;    // [(H + 2K) Q, D]: q, k, v rows
+  int bqkv = -1;    // [(H + 2K) Q]
+  int q_norm = -1;  // [Q]
+  int k_norm = -1;  // [Q]
+  int wo = -1;      // [D, H Q]
+  int bo = -1;      // [D]
+  NormParams mlp_norm;
+  int w_up = -1;    // [U, D]: gate rows, up rows under SwiGLU (U = 2F); else up rows (U = F)
+  int b_up = -1;    // [U]
+  int w_down = -1;  // [D, F]
+  int b_down = -1;  // [D]
 };
 
 struct DecoderParams {
   std::vector<ParamSpec> specs;
   int embedding = -1;   // [V, D]
+  int positions = -1;   // [P, D], where they are learned
   std::vector<BlockParams> blocks;
-  int final_norm = -1;  // [D]
+  NormParams final_norm;
   int lm_head = -1;     // [V, D]; the embedding itself when tied
 
   // Groups, in forward order.
@@ -44,19 +53,27 @@ void AssignStages(DecoderParams* params, const StageLayout& stages);
 
 // One block's weights as views, [local shape] in the compute dtype; empty where the architecture has none.
 struct BlockWeights {
-  ConstTensorView attn_norm, wqkv, bqkv, q_norm, k_norm, wo, mlp_norm, w_gate_up, w_down;
+  NormWeights attn_norm;
+  ConstTensorView wqkv, bqkv, q_norm, k_norm, wo, bo;
+  NormWeights mlp_norm;
+  ConstTensorView w_up, b_up, w_down, b_down;
 };
 BlockWeights WeightsOf(const ParamStore& store, const BlockParams& ids);
+NormWeights WeightsOf(const ParamStore& store, const NormParams& ids);
 
-// Its gradients, [local shape] f32, accumulated into. Those of the norms are at hand throughout a plan, those of the
-// projections only around the action that makes them (ParamSync::UseGrads).
-struct BlockNormGrads {
-  TensorView attn_norm, q_norm, k_norm, mlp_norm;
+// Its gradients, [local shape] f32, accumulated into. Those of vectors (norms and biases) are at hand throughout a plan,
+// those of matrices only around the action that makes them (ParamSync::UseGrads).
+struct BlockVectorGrads {
+  NormGrads attn_norm;
+  TensorView bqkv, q_norm, k_norm, bo;
+  NormGrads mlp_norm;
+  TensorView b_up, b_down;
 };
-struct BlockProjectionGrads {
-  TensorView wqkv, bqkv, wo, w_gate_up, w_down;
+struct BlockMatrixGrads {
+  TensorView wqkv, wo, w_up, w_down;
 };
-BlockNormGrads NormGradsOf(const ParamStore& store, const BlockParams& ids);
-BlockProjectionGrads ProjectionGradsOf(const ParamStore& store, const BlockParams& ids);
+BlockVectorGrads VectorGradsOf(const ParamStore& store, const BlockParams& ids);
+BlockMatrixGrads MatrixGradsOf(const ParamStore& store, const BlockParams& ids);
+NormGrads GradsOf(const ParamStore& store, const NormParams& ids);
 
 }  // namespace weft

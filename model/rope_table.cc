@@ -70,6 +70,7 @@ RopeFrequencies ComputeRopeFrequencies(const ModelConfig& config) {
 }
 
 RopeTable MakeRopeTable(Stream& stream, const ModelConfig& config, int64_t num_positions) {
+  if (config.positions != PositionKind::kRotary) return {};
   const RopeFrequencies frequencies = ComputeRopeFrequencies(config);
   const int64_t half = config.head_dim / 2;
   Tensor cos({num_positions, half}, DType::kF32), sin({num_positions, half}, DType::kF32);

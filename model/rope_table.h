@@ -21,7 +21,7 @@ struct RopeTable {
   Tensor cos;  // [P, Q/2] f32
   Tensor sin;  // [P, Q/2] f32
 };
-// Positions [0, num_positions), on the stream's device.
+// Positions [0, num_positions), on the stream's device. Empty where the model has no rotary positions.
 RopeTable MakeRopeTable(Stream& stream, const ModelConfig& config, int64_t num_positions);
 
 }  // namespace weft

@@ -45,6 +45,7 @@ Status CheckTensorParallel(const ModelConfig& config, int tp, int64_t num_tokens
                 {"num_key_value_heads", config.num_key_value_heads},
                 {"intermediate_size", config.intermediate_size},
                 {"vocab_size", config.vocab_size},
+                {"max_position_embeddings", config.positions == PositionKind::kLearned ? config.max_position_embeddings : 0},
                 {"the tokens of a micro-batch (train_micro_batch_size_per_gpu x data.sequence_length)", num_tokens}};
   std::string failing;
   for (const auto& each : shared) {

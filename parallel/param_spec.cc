@@ -68,9 +68,11 @@ std::vector<Slab> LocalSlabs(const ParamSpec& spec, const MeshShape& mesh, const
   for (const Range& range : rows) {
     const int64_t length = range.end - range.begin;
     const int64_t begin = std::max(local, shard_begin), end = std::min(local + length, shard_end);
-    if (begin < end) {
-      slabs.push_back({range.begin + begin - local, range.begin + end - local, columns[0].begin, columns[0].end,
-                       begin - shard_begin});
+    const int64_t row_begin = range.begin + begin - local, row_end = range.begin + end - local;
+    if (begin < end && !slabs.empty() && slabs.back().row_end == row_begin) {
+      slabs.back().row_end = row_end;  // fused pieces that are not cut apart
+    } else if (begin < end) {
+      slabs.push_back({row_begin, row_end, columns[0].begin, columns[0].end, begin - shard_begin});
     }
     local += length;
   }

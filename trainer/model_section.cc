@@ -1,6 +1,8 @@
 // Fields and checks of the model section (see model_section.h).
 #include "trainer/model_section.h"
 
+#include <utility>
+
 #include "core/str_cat.h"
 
 namespace weft {
@@ -36,7 +38,9 @@ void CheckSizes(const ModelSection& model, const ModelFailure& fail) {
   const auto in_range = [&fail](const char* key, bool is_fine, const char* expected, auto value) {
     if (!is_fine) fail(StrCat("model.", key), StrCat("expected ", expected, ", got ", value));
   };
-  in_range("rms_norm_eps", model.rms_norm_eps > 0, "a positive number", model.rms_norm_eps);
+  for (const auto& [key, value] : {std::pair{"rms_norm_eps", model.rms_norm_eps}, {"layer_norm_epsilon", model.layer_norm_epsilon}}) {
+    if (value.has_value()) in_range(key, *value > 0, "a positive number", *value);
+  }
   in_range("rope_theta", model.rope_theta > 0, "a positive number", model.rope_theta);
   in_range("max_position_embeddings", model.max_position_embeddings > 0, "a positive number",
            model.max_position_embeddings);
@@ -45,6 +49,7 @@ void CheckSizes(const ModelSection& model, const ModelFailure& fail) {
 
 void ResolveHeads(ModelSection& model, const ModelFailure& fail) {
   const int64_t heads = model.num_attention_heads;
+  const bool rotates = model.model_type != ModelType::kGpt2;
   if (!model.num_key_value_heads) model.num_key_value_heads = heads;
   if (!model.head_dim && model.model_type == ModelType::kQwen3) {
     model.head_dim = 128;  // transformers' default
@@ -59,7 +64,7 @@ void ResolveHeads(ModelSection& model, const ModelFailure& fail) {
     fail("model.num_key_value_heads",
          StrCat("expected a divisor of num_attention_heads, ", heads, ", got ", *model.num_key_value_heads));
   }
-  if (model.head_dim.has_value() && (*model.head_dim <= 0 || *model.head_dim % 2 != 0)) {
+  if (model.head_dim.has_value() && (*model.head_dim <= 0 || (rotates && *model.head_dim % 2 != 0))) {
     fail("model.head_dim", StrCat("expected a positive even number, got ", *model.head_dim));
   }
 }
@@ -67,12 +72,46 @@ void ResolveHeads(ModelSection& model, const ModelFailure& fail) {
 // Hugging Face's Qwen2 has biases on q, k and v whatever its config says; attention_bias elsewhere adds one on the
 // output projection too, which is not built.
 void ResolveAttentionBias(ModelSection& model, const ModelFailure& fail) {
-  const bool has_bias = model.model_type == ModelType::kQwen2;
+  const bool has_bias = model.model_type == ModelType::kQwen2 || model.model_type == ModelType::kGpt2;
   if (model.attention_bias.value_or(has_bias) != has_bias) {
-    fail("model.attention_bias", has_bias ? "cannot be false: qwen2 always has these biases"
+    fail("model.attention_bias", has_bias ? "cannot be false: qwen2 and gpt2 always have these biases"
                                           : "cannot be true: only qwen2 has biases here, on q, k and v");
   }
   model.attention_bias = has_bias;
+}
+
+// What only GPT-2 has, what it has not, and what its keys mean when they are absent (transformers' GPT2Config).
+void ResolveFamily(ModelSection& model, const ModelFailure& fail) {
+  const bool is_gpt2 = model.model_type == ModelType::kGpt2;
+  if (!model.tie_word_embeddings) model.tie_word_embeddings = is_gpt2;
+  if (!is_gpt2) {
+    if (model.layer_norm_epsilon) fail("model.layer_norm_epsilon", "is gpt2's; here it is rms_norm_eps");
+    if (model.activation_function) fail("model.activation_function", "is gpt2's; here it is hidden_act");
+    if (!model.rms_norm_eps) model.rms_norm_eps = 1e-6;
+    return;
+  }
+  if (!model.layer_norm_epsilon) model.layer_norm_epsilon = 1e-5;
+  if (model.intermediate_size == 0) model.intermediate_size = 4 * model.hidden_size;
+  if (model.rms_norm_eps) fail("model.rms_norm_eps", "gpt2 has layer norms; give layer_norm_epsilon");
+  const std::string_view learns = "gpt2 has learned positions, as many as max_position_embeddings";
+  if (model.rope_scaling) fail("model.rope_scaling", learns);
+  if (model.rope_theta != ModelSection().rope_theta) fail("model.rope_theta", learns);
+  const std::string activation = model.activation_function.value_or("gelu_new");
+  if (activation != "gelu_new" && activation != "gelu_pytorch_tanh") {
+    fail("model.activation_function", StrCat("expected gelu_new or gelu_pytorch_tanh, got ", activation));
+  }
+}
+
+// GPT-2's heads fill the width and have keys and values each.
+void CheckGpt2Heads(const ModelSection& model, const ModelFailure& fail) {
+  if (model.model_type != ModelType::kGpt2) return;
+  const int64_t heads = model.num_attention_heads;
+  if (*model.num_key_value_heads != heads) {
+    fail("model.num_key_value_heads", StrCat("gpt2 has as many as num_attention_heads, ", heads));
+  }
+  if (model.head_dim.has_value() && *model.head_dim * heads != model.hidden_size) {
+    fail("model.head_dim", "gpt2's is hidden_size / num_attention_heads; leave it out");
+  }
 }
 
 // Attention here looks at all of a document. A window that is at least as long as a sequence changes nothing.
@@ -107,21 +146,28 @@ void RopeScalingSection::VisitFields(FieldVisitor& v) {
 void ModelSection::VisitFields(FieldVisitor& v) {
   v.Field("path", path,
           "folder in Hugging Face layout to start from; without it the shape below is trained from scratch");
-  v.Choice("model_type", model_type, {"llama", "qwen2", "qwen3", "mistral"}, "the family");
+  v.Choice("model_type", model_type, {"llama", "qwen2", "qwen3", "mistral", "gpt2"}, "the family");
+  for (const auto& [theirs, ours] : {std::pair{"n_embd", "hidden_size"}, {"n_inner", "intermediate_size"},
+                                     {"n_layer", "num_hidden_layers"}, {"n_head", "num_attention_heads"},
+                                     {"n_positions", "max_position_embeddings"}}) {
+    v.Alias(theirs, ours);  // GPT-2's names
+  }
   v.Field("vocab_size", vocab_size, "rows of the embedding");
   v.Field("hidden_size", hidden_size, "width of the residual stream");
-  v.Field("intermediate_size", intermediate_size, "width of the feed-forward layer");
+  v.Field("intermediate_size", intermediate_size, "width of the feed-forward layer; default in gpt2: 4 hidden_size");
   v.Field("num_hidden_layers", num_hidden_layers, "blocks");
   v.Field("num_attention_heads", num_attention_heads, "query heads");
   v.Field("num_key_value_heads", num_key_value_heads, "key and value heads; default: as many as query heads");
   v.Field("head_dim", head_dim, "size of a head; default: hidden_size / num_attention_heads, in qwen3 128");
-  v.Field("rms_norm_eps", rms_norm_eps, "added to the mean square in norms");
+  v.Field("rms_norm_eps", rms_norm_eps, "added to the mean square in norms; default 1e-6");
+  v.Field("layer_norm_epsilon", layer_norm_epsilon, "gpt2: added to the variance in layer norms; default 1e-5");
+  v.Field("activation_function", activation_function, "gpt2: gelu_new or gelu_pytorch_tanh, which are the same");
   v.Field("rope_theta", rope_theta, "base of the rotary frequencies");
   v.Section("rope_scaling", rope_scaling, "scaling of rotary positions");
-  v.Field("max_position_embeddings", max_position_embeddings, "longest context in tokens, as written to config.json");
-  v.Field("tie_word_embeddings", tie_word_embeddings, "the head's weights are the embedding's");
+  v.Field("max_position_embeddings", max_position_embeddings, "longest context in tokens, as written to config.json; gpt2 learns each position");
+  v.Field("tie_word_embeddings", tie_word_embeddings, "the head's weights are the embedding's; default: in gpt2 alone");
   v.Field("attention_bias", attention_bias,
-          "biases of the query, key and value projections: those of qwen2, and of no other");
+          "biases of the query, key and value projections: those of qwen2 and gpt2, and of no other");
   v.Field("initializer_range", initializer_range, "standard deviation of new weights");
   v.Field("sliding_window", sliding_window,
           "window of attention in tokens; honoured where it is no shorter than a sequence");
@@ -129,20 +175,27 @@ void ModelSection::VisitFields(FieldVisitor& v) {
   v.Fixed("hidden_act", "silu", "the feed-forward layer is SwiGLU");
   v.Fixed("mlp_bias", "false", "the feed-forward layer has no biases");
   v.Fixed("attention_dropout", "0", "there is no dropout");
+  v.Fixed("scale_attn_weights", "true", "logits are scaled by the root of the head's size");
+  v.Fixed("scale_attn_by_inverse_layer_idx", "false", "and by nothing else");
+  v.Fixed("add_cross_attention", "false", "there is no encoder");
+  for (const std::string_view name : {"attn_pdrop", "embd_pdrop", "resid_pdrop"}) v.Ignored(name, "there is no dropout");
   v.Fixed("pretraining_tp", "1", "it asks for a slower sum in another order");
   v.Fixed("use_mrope", "false", "positions have one dimension");
   v.Refused("quantization_config", "weights that are quantised already cannot be trained");
   for (const std::string_view name :
        {"architectures", "bos_token_id", "eos_token_id", "pad_token_id", "torch_dtype", "dtype", "transformers_version",
-        "use_cache", "max_window_layers", "_name_or_path"}) {
+        "use_cache", "max_window_layers", "_name_or_path", "n_ctx", "reorder_and_upcast_attn", "summary_activation",
+        "summary_first_dropout", "summary_proj_to_labels", "summary_type", "summary_use_proj", "task_specific_params"}) {
     v.Ignored(name, "Hugging Face's, and not about the shape");
   }
 }
 
 void ResolveModelSection(ModelSection& model, int64_t sequence_length, const ModelFailure& fail) {
   if (!model.path.empty()) return;  // its config.json has the shape
+  ResolveFamily(model, fail);
   CheckSizes(model, fail);
   ResolveHeads(model, fail);
+  CheckGpt2Heads(model, fail);
   if (model.rope_scaling.has_value()) CheckRopeScaling(*model.rope_scaling, fail);
   ResolveAttentionBias(model, fail);
   CheckSlidingWindow(model, sequence_length, fail);

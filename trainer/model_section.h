@@ -1,5 +1,5 @@
 // The `model` section of a run: a folder in Hugging Face layout, or a shape by the names of Hugging Face's config.json
-// (transformers: LlamaConfig, Qwen2Config, Qwen3Config, MistralConfig), so that such a file can stand here as it is.
+// (transformers: LlamaConfig, Qwen2Config, Qwen3Config, MistralConfig, GPT2Config), so that such a file can stand here as it is.
 //
 // It holds what was written; model/config.h turns it into the shape that is built.
 #pragma once
@@ -14,7 +14,7 @@
 
 namespace weft {
 
-enum class ModelType { kLlama, kQwen2, kQwen3, kMistral };
+enum class ModelType { kLlama, kQwen2, kQwen3, kMistral, kGpt2 };
 
 enum class RopeType { kDefault, kLinear, kLlama3, kYarn };
 
@@ -37,17 +37,19 @@ struct ModelSection {
   ModelType model_type = ModelType::kLlama;
   int64_t vocab_size = 0;                      // V
   int64_t hidden_size = 0;                     // D
-  int64_t intermediate_size = 0;               // F
+  int64_t intermediate_size = 0;               // F; gpt2: 4 D once resolved, where absent
   int64_t num_hidden_layers = 0;               // L
   int64_t num_attention_heads = 0;             // H
   std::optional<int64_t> num_key_value_heads;  // K; H once resolved, where absent
   std::optional<int64_t> head_dim;             // Q; D / H once resolved, where absent (qwen3: 128)
-  double rms_norm_eps = 1e-6;
+  std::optional<double> rms_norm_eps;          // 1e-6 once resolved, where absent; none in gpt2
+  std::optional<double> layer_norm_epsilon;    // gpt2 alone: 1e-5 once resolved, where absent
+  std::optional<std::string> activation_function;  // gpt2 alone: gelu_new, gelu_pytorch_tanh
   double rope_theta = 10000.0;
   std::optional<RopeScalingSection> rope_scaling;
   int64_t max_position_embeddings = 2048;
-  bool tie_word_embeddings = false;
-  std::optional<bool> attention_bias;  // of q, k and v; once resolved: whether this is qwen2
+  std::optional<bool> tie_word_embeddings;  // once resolved, where absent: whether this is gpt2
+  std::optional<bool> attention_bias;  // once resolved: whether this is qwen2 (q, k and v) or gpt2 (all projections)
   double initializer_range = 0.02;     // standard deviation of new weights
   std::optional<int64_t> sliding_window;
   std::optional<bool> use_sliding_window;

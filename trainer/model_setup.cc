@@ -34,9 +34,26 @@ nlohmann::json RopeScalingJson(const RopeScalingSection& s) {
   return json;
 }
 
+// The section of a GPT-2 by the keys of its config.json.
+nlohmann::json Gpt2Json(const ModelSection& m) {
+  nlohmann::json json = {{"model_type", "gpt2"},
+                         {"vocab_size", m.vocab_size},
+                         {"n_embd", m.hidden_size},
+                         {"n_inner", m.intermediate_size},
+                         {"n_layer", m.num_hidden_layers},
+                         {"n_head", m.num_attention_heads},
+                         {"n_positions", m.max_position_embeddings},
+                         {"initializer_range", m.initializer_range}};
+  if (m.layer_norm_epsilon.has_value()) json["layer_norm_epsilon"] = *m.layer_norm_epsilon;
+  if (m.tie_word_embeddings.has_value()) json["tie_word_embeddings"] = *m.tie_word_embeddings;
+  if (m.activation_function.has_value()) json["activation_function"] = *m.activation_function;
+  return json;
+}
+
 // The section as Hugging Face's config.json, so that one reader judges both.
 nlohmann::json SectionJson(const ModelSection& m) {
   static const char* const kTypes[] = {"llama", "qwen2", "qwen3", "mistral"};
+  if (m.model_type == ModelType::kGpt2) return Gpt2Json(m);
   nlohmann::json json;
   json["model_type"] = kTypes[static_cast<size_t>(m.model_type)];
   json["vocab_size"] = m.vocab_size;
@@ -46,12 +63,12 @@ nlohmann::json SectionJson(const ModelSection& m) {
   json["num_attention_heads"] = m.num_attention_heads;
   if (m.num_key_value_heads.has_value()) json["num_key_value_heads"] = *m.num_key_value_heads;
   if (m.head_dim.has_value()) json["head_dim"] = *m.head_dim;
-  json["rms_norm_eps"] = m.rms_norm_eps;
+  if (m.rms_norm_eps.has_value()) json["rms_norm_eps"] = *m.rms_norm_eps;
   json["rope_theta"] = m.rope_theta;
   if (m.rope_scaling.has_value()) json["rope_scaling"] = RopeScalingJson(*m.rope_scaling);
   json["max_position_embeddings"] = m.max_position_embeddings;
   json["initializer_range"] = m.initializer_range;
-  json["tie_word_embeddings"] = m.tie_word_embeddings;
+  if (m.tie_word_embeddings.has_value()) json["tie_word_embeddings"] = *m.tie_word_embeddings;
   if (m.attention_bias.has_value()) json["attention_bias"] = *m.attention_bias;
   if (m.sliding_window.has_value()) json["sliding_window"] = *m.sliding_window;
   if (m.use_sliding_window.has_value()) json["use_sliding_window"] = *m.use_sliding_window;

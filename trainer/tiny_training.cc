@@ -42,6 +42,7 @@ ModelConfig TinyModel(const ModelConfig& model, int64_t num_blocks, int tp) {
   tiny.hidden_size = 64;
   tiny.intermediate_size = 24 * tp;
   tiny.vocab_size = 40 * tp;
+  if (model.positions == PositionKind::kLearned) tiny.max_position_embeddings = TinySamples{.tp = tp}.sequence_length();
   tiny.initializer_range = 0.1;  // wide enough for attention to matter
   return tiny;
 }

@@ -12,7 +12,7 @@ const std::vector<std::string> kSchedules = {"1f1b", "gpipe", "interleaved", "ze
 const std::vector<std::string> kRecomputes = {"none", "attention", "block"};
 const std::vector<int> kAccumulations = {1, 4};
 const std::vector<std::string> kReshards = {"per_micro_batch", "per_use", "per_step"};
-const std::vector<std::string> kFamilies = {"llama", "qwen2", "qwen3"};
+const std::vector<std::string> kFamilies = {"llama", "qwen2", "qwen3", "gpt2"};
 
 // The factors in the order of a cover's row.
 std::vector<int> NumLevels() {
@@ -97,7 +97,16 @@ std::vector<std::string> Composition::LayoutKeys() const {
 }
 
 std::vector<std::string> Composition::ModelKeys() const {
-  return {StrCat("model.model_type=", family), StrCat("model.tie_word_embeddings=", tied ? "true" : "false")};
+  std::vector<std::string> keys = {StrCat("model.model_type=", family),
+                                   StrCat("model.tie_word_embeddings=", tied ? "true" : "false")};
+  if (family == "gpt2") {
+    // As many key-value heads as heads, which fill the width. The gradient of its key biases is all rounding (a softmax
+    // does not see what its logits share), which AdamW would make steps of with a smaller eps.
+    for (const char* key : {"model.hidden_size=32", "model.num_key_value_heads=8", "model.head_dim=4", "optimizer.params.eps=1e-4"}) {
+      keys.push_back(key);
+    }
+  }
+  return keys;
 }
 
 void PrintTo(const Composition& composition, std::ostream* out) { *out << composition.Name(); }
@@ -114,6 +123,9 @@ std::vector<Composition> FullCompositions() {
     compositions.push_back({.mesh = {.pp = 2, .dp = 2, .tp = 2}, .zero_stage = 3, .offload = true, .schedule = schedule,
                             .recompute = "attention", .accumulation = 4, .tied = true, .family = "qwen3"});
   }
+  Composition gpt2 = compositions.front();
+  gpt2.family = "gpt2";
+  compositions.push_back(gpt2);
   return compositions;
 }
 

@@ -34,7 +34,7 @@ struct Composition {
   std::string Name() const;
   // The keys of the layout that differ from their defaults, as `--set` takes them.
   std::vector<std::string> LayoutKeys() const;
-  // The keys of the model.
+  // The keys of the model, and of what its family needs.
   std::vector<std::string> ModelKeys() const;
 };
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the golden files of this directory: what PyTorch and transformers compute for four tiny models.
+"""Writes the golden files of this directory: what PyTorch and transformers compute for some tiny models.
 
 For each model, `NAME/model/` is a Hugging Face directory as transformers writes it, and `NAME/golden.safetensors`
 holds one packed batch, its logits, loss and gradients, and the weights after three AdamW steps. `rope.safetensors`
@@ -10,7 +10,7 @@ weights and rounded to f32 when written. Where transformers asks for f32 by name
 makes it get f64. To show that this changes nothing but rounding, each model also runs unpatched in f32, and the script
 fails unless both runs agree to F32_TOLERANCE.
 
-Sources: transformers' Llama, Qwen2 and Qwen3 models and its ROPE_INIT_FUNCTIONS; torch.optim.AdamW.
+Sources: transformers' Llama, Qwen2, Qwen3 and GPT-2 models and its ROPE_INIT_FUNCTIONS; torch.optim.AdamW.
 """
 
 import json
@@ -34,6 +34,9 @@ NUM_STEPS = 3
 CLIP_NORM = 1.0
 WEIGHT_DECAY = 0.1
 ADAMW = dict(lr=1e-2, betas=(0.9, 0.95), eps=1e-8)
+# GPT-2's key biases have no gradient at all: a softmax does not see what all its logits share, and no rotation tells the
+# positions apart. What is left is rounding, which AdamW with a tiny eps would turn into steps of full length.
+GPT2_EPS = 1e-4
 
 # bos, eos and pad are given because transformers' defaults lie outside so small a vocabulary.
 SPECIAL_TOKENS = dict(bos_token_id=1, eos_token_id=2, pad_token_id=0)
@@ -59,6 +62,9 @@ MODELS = {
         vocab_size=96, hidden_size=32, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2, head_dim=12,
         intermediate_size=40, max_position_embeddings=64, rms_norm_eps=1e-6, tie_word_embeddings=True,
         rope_parameters=dict(rope_type="default", rope_theta=10000.0), **SPECIAL_TOKENS),
+    "gpt2": transformers.GPT2Config(
+        vocab_size=96, n_embd=32, n_layer=2, n_head=4, n_positions=64, attn_pdrop=0.0, embd_pdrop=0.0, resid_pdrop=0.0,
+        **SPECIAL_TOKENS),
 }
 
 # Settings as published models use them, and YaRN's optional keys. (head size, rope_parameters)
@@ -97,12 +103,13 @@ def randomize(model, generator):
     """Weights that leave no term without effect: norms off one, biases off zero, attention far from uniform."""
     for name, p in model.named_parameters():
         noise = torch.randn(p.shape, generator=generator)
-        if name.endswith("norm.weight"):
+        if name.endswith(("norm.weight", "ln_1.weight", "ln_2.weight", "ln_f.weight")):
             p.data = 1.0 + 0.2 * noise
         elif p.dim() == 1:
             p.data = 0.3 * noise
         else:
-            p.data = noise * (0.5 if "embed_tokens" in name else 1.2 * p.shape[1] ** -0.5)
+            embeds = name.endswith(("embed_tokens.weight", "wte.weight", "wpe.weight"))
+            p.data = noise * (0.5 if embeds else 1.2 * p.shape[1] ** -0.5)
 
 
 def make_batch(vocab_size, generator):
@@ -139,7 +146,8 @@ def train(model, batch):
     matrices = [p for p in parameters.values() if p.dim() > 1]
     vectors = [p for p in parameters.values() if p.dim() == 1]
     optimizer = torch.optim.AdamW([dict(params=matrices, weight_decay=WEIGHT_DECAY),
-                                   dict(params=vectors, weight_decay=0.0)], **ADAMW)
+                                   dict(params=vectors, weight_decay=0.0)],
+                                  **(ADAMW | dict(eps=GPT2_EPS) if model.config.model_type == "gpt2" else ADAMW))
     golden, losses, grad_norms = {}, [], []
     for step in range(NUM_STEPS):
         optimizer.zero_grad()

@@ -34,12 +34,19 @@ void WriteModelFolder(const std::string& folder, const ModelConfig& config, uint
     }
   }
   std::vector<SafetensorsWriter::Tensor> tensors;
-  for (const TensorPiece& piece : pieces) tensors.push_back({piece.name, DType::kF32, piece.global_shape});
+  for (const TensorPiece& piece : pieces) {
+    const Shape& shape = piece.global_shape;
+    tensors.push_back({piece.name, DType::kF32, piece.transposed ? Shape{shape[1], shape[0]} : shape});
+  }
   StatusOr<SafetensorsWriter> writer = SafetensorsWriter::Create(folder + "/model.safetensors", tensors, {});
   ASSERT_TRUE(writer.ok()) << writer.status();
   for (const TensorPiece& piece : pieces) {
-    const size_t bytes = static_cast<size_t>(piece.data.num_elements()) * sizeof(float);
-    ASSERT_TRUE(writer->Append({reinterpret_cast<const char*>(piece.data.data<float>()), bytes}).ok());
+    std::vector<float> values;
+    const int64_t rows = NumRows(piece.global_shape), columns = NumColumns(piece.global_shape);
+    for (int64_t i = 0; i < rows * columns; ++i) {
+      values.push_back(piece.data.data<float>()[piece.transposed ? i % rows * columns + i / rows : i]);
+    }
+    ASSERT_TRUE(writer->Append({reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)}).ok());
   }
   ASSERT_TRUE(writer->Finish().ok());
   std::ofstream(folder + "/config.json") << ModelConfigToJson(config).dump();

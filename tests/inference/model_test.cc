@@ -143,7 +143,7 @@ TEST_P(ServedModel, IsNearItselfInBf16) {
   EXPECT_LT(RelativeDistance(ServedLogits(*model, 0, tokens, 1), f32), 0.05);
 }
 
-INSTANTIATE_TEST_SUITE_P(Golden, ServedModel, testing::Values("llama", "llama_tied", "qwen2", "qwen3"),
+INSTANTIATE_TEST_SUITE_P(Golden, ServedModel, testing::Values("llama", "llama_tied", "qwen2", "qwen3", "gpt2"),
                          [](const auto& info) { return info.param; });
 
 class BrokenModel : public testing::Test {

@@ -30,7 +30,9 @@ TEST_P(DecoderOfEachKind, GradientsAreTheSlopeOfTheLoss) {
     norm = std::sqrt(norm);
     ASSERT_GT(norm, 0) << rig.store.specs()[static_cast<size_t>(id)].name;
     const std::vector<float> before(master.data<float>(), master.data<float>() + n);
-    const double step = 3e-2;  // long enough to stand out of the f32 loss's rounding, short enough for its curvature
+    // Long enough to stand out of the f32 loss's rounding, short enough for its curvature, which is largest along the biases
+    // that are added to the small stream of a new model.
+    const double step = rig.store.spec(id).init.kind == Init::Kind::kZeros ? 1e-2 : 3e-2;
     double loss[2];
     for (int side = 0; side < 2; ++side) {
       for (int64_t i = 0; i < n; ++i) {
@@ -97,7 +99,7 @@ TEST_P(DecoderOfEachKind, Bf16FollowsF32) {
   EXPECT_LT(RelativeDistance(half.Gradients(), f32.Gradients()), 2e-2);
 }
 
-INSTANTIATE_TEST_SUITE_P(Kinds, DecoderOfEachKind, testing::Values("llama", "qwen2", "qwen3"),
+INSTANTIATE_TEST_SUITE_P(Kinds, DecoderOfEachKind, testing::Values("llama", "qwen2", "qwen3", "gpt2"),
                          [](const auto& info) { return info.param; });
 
 }  // namespace

@@ -21,9 +21,9 @@ TEST(AssignStages, PutsEachParameterWhereItsGroupRuns) {
   const auto stages_of = [&](int id) { return params.specs[static_cast<size_t>(id)].stages; };
   EXPECT_EQ(stages_of(params.embedding), std::vector<int>{0});
   EXPECT_EQ(stages_of(params.blocks[0].wqkv), std::vector<int>{0});
-  EXPECT_EQ(stages_of(params.blocks[1].attn_norm), std::vector<int>{1});
+  EXPECT_EQ(stages_of(params.blocks[1].attn_norm.weight), std::vector<int>{1});
   EXPECT_EQ(stages_of(params.blocks[2].w_down), std::vector<int>{1});
-  EXPECT_EQ(stages_of(params.final_norm), std::vector<int>{1});
+  EXPECT_EQ(stages_of(params.final_norm.weight), std::vector<int>{1});
   EXPECT_EQ(stages_of(params.lm_head), std::vector<int>{1});
 }
 
@@ -36,7 +36,7 @@ TEST(AssignStages, PutsATiedTableOnTheFirstAndTheLastRank) {
 
 // What tp does not cut has partial gradients on every rank, whatever it is.
 TEST(MakeDecoderParams, SumsOverTensorParallelRanksWhateverTheyDoNotCut) {
-  for (const char* model_type : {"llama", "qwen2", "qwen3"}) {
+  for (const char* model_type : {"llama", "qwen2", "qwen3", "gpt2"}) {
     for (const ParamSpec& spec : MakeDecoderParams(TinyConfig(model_type)).specs) {
       EXPECT_EQ(spec.grad_sum_axes.contains(Axis::kTp), spec.splits.empty()) << spec.name;
     }

@@ -23,7 +23,14 @@ inline ModelConfig TinyConfig(const std::string& model_type = "llama") {
   c.max_position_embeddings = 64;
   c.qkv_bias = model_type == "qwen2";
   c.qk_norm = model_type == "qwen3";
-  c.tie_word_embeddings = model_type == "qwen2";
+  c.tie_word_embeddings = model_type == "qwen2" || model_type == "gpt2";
+  if (model_type == "gpt2") {
+    c.num_key_value_heads = c.num_attention_heads;
+    c.norm = NormKind::kLayer;
+    c.activation = Activation::kGeluTanh;
+    c.positions = PositionKind::kLearned;
+    c.qkv_bias = c.output_bias = c.mlp_bias = true;
+  }
   return c;
 }
 

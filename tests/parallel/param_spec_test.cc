@@ -147,6 +147,10 @@ TEST(LocalSlabs, GiveEveryShareAShareOfEachFusedPiece) {
   EXPECT_EQ(LocalSlabs(spec, mesh, second, 2, 1), (std::vector<Slab>{{7, 8, 0, 3, 0}, {9, 10, 0, 3, 1}, {11, 12, 0, 3, 2}}));
 }
 
+TEST(LocalSlabs, AreJoinedWhereNothingLiesBetween) {
+  EXPECT_EQ(LocalSlabs(Fused(8, 2, 3), MeshShape{}, Coord{}), (std::vector<Slab>{{0, 12, 0, 3, 0}}));
+}
+
 TEST(ForeignSlabs, TileTheForeignTensorsAndKeepTheLocalRows) {
   ForEachLayout([](const ParamSpec& spec, const MeshShape& mesh, int num_shards) {
     std::map<std::string, Cover> covers;

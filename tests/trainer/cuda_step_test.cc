@@ -107,7 +107,7 @@ TEST_P(CudaStep, FollowsTheCpuStepInBf16) {
   ExpectClose(Train(GetParam(), DType::kBF16, Device::Cuda()), Train(GetParam(), DType::kBF16, Device::Cpu()), 2e-3, 2e-2, 0.2);
 }
 
-INSTANTIATE_TEST_SUITE_P(Kinds, CudaStep, testing::Values("llama", "qwen2", "qwen3"),
+INSTANTIATE_TEST_SUITE_P(Kinds, CudaStep, testing::Values("llama", "qwen2", "qwen3", "gpt2"),
                          [](const auto& info) { return info.param; });
 
 }  // namespace

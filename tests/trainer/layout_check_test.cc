@@ -31,8 +31,15 @@ ModelConfig Model(const std::string& family, bool tied, int64_t blocks) {
   model.head_dim = 128;
   model.max_position_embeddings = 4096;
   model.tie_word_embeddings = tied;
-  model.qkv_bias = family == "qwen2";
+  model.qkv_bias = family == "qwen2" || family == "gpt2";
   model.qk_norm = family == "qwen3";
+  if (family == "gpt2") {
+    model.num_key_value_heads = model.num_attention_heads;
+    model.norm = NormKind::kLayer;
+    model.activation = Activation::kGeluTanh;
+    model.positions = PositionKind::kLearned;
+    model.output_bias = model.mlp_bias = true;
+  }
   return model;
 }
 
@@ -98,6 +105,7 @@ INSTANTIATE_TEST_SUITE_P(
     All, SoundLayout,
     testing::Values(LayoutCase{.name = "Replicas", .mesh = {.dp = 3}, .tied = true}, LayoutCase{.name = "Shards", .mesh = {.dp = 3}, .set = UseZero3},
                     LayoutCase{.name = "Tensors", .mesh = {.tp = 4}, .family = "qwen2"},
+                    LayoutCase{.name = "LearnedPositions", .mesh = {.pp = 2, .tp = 2}, .family = "gpt2", .tied = true},
                     LayoutCase{.name = "UnevenPipeline", .mesh = {.pp = 3},
                                .set = [](RunConfig& c) {
                                  c.parallel.schedule = ScheduleType::kZeroBubble;

@@ -436,6 +436,41 @@ TEST(RunConfig, TemplatesThatAreNotJsonAreRefused) {
   EXPECT_EQ(num_files, 3);
 }
 
+constexpr char kGpt2[] = R"(
+output: x
+steps: 1
+train_batch_size: 1
+data: {path: t, sequence_length: 64}
+model: {model_type: gpt2, vocab_size: 512, n_embd: 64, n_layer: 2, n_head: 4, n_positions: 64, n_ctx: 64, n_inner: null,
+        layer_norm_epsilon: 1.0e-5, activation_function: gelu_new, attn_pdrop: 0.1, scale_attn_weights: true}
+)";
+
+TEST(RunConfig, SpeaksGpt2sKeys) {
+  const Outcome o = ReadSources({.path = FileWith(kGpt2, "a.yaml"), .deepspeed_path = "", .overrides = {}});
+  ASSERT_EQ(o.error, "");
+  EXPECT_EQ(o.config.model.hidden_size, 64);
+  EXPECT_EQ(o.config.model.intermediate_size, 256);
+  EXPECT_EQ(o.config.model.max_position_embeddings, 64);
+  EXPECT_EQ(o.config.model.tie_word_embeddings, true);
+  EXPECT_EQ(o.config.model.head_dim, 16);
+  const std::string text = WriteConfig(o.config);
+  const Outcome again = ReadSources({.path = FileWith(text, "b.yaml"), .deepspeed_path = "", .overrides = {}});
+  ASSERT_EQ(again.error, "") << text;
+  EXPECT_EQ(WriteConfig(again.config), text);
+}
+
+TEST(RunConfig, RefusesWhatGpt2HasNotAndWhatItAloneHas) {
+  const auto error_with = [](const std::string& key) {
+    return ReadSources({.path = FileWith(kGpt2, "a.yaml"), .deepspeed_path = "", .overrides = {"model." + key}}).error;
+  };
+  EXPECT_THAT(error_with("rms_norm_eps=1e-6"), HasSubstr("model.rms_norm_eps: gpt2 has layer norms"));
+  EXPECT_THAT(error_with("activation_function=relu"), HasSubstr("model.activation_function: expected gelu_new"));
+  EXPECT_THAT(error_with("num_key_value_heads=2"), HasSubstr("model.num_key_value_heads: gpt2 has as many"));
+  EXPECT_THAT(error_with("head_dim=32"), HasSubstr("model.head_dim: gpt2's is hidden_size / num_attention_heads"));
+  EXPECT_THAT(error_with("scale_attn_by_inverse_layer_idx=true"), HasSubstr("model.scale_attn_by_inverse_layer_idx"));
+  EXPECT_THAT(With({"train_batch_size=8", "model.layer_norm_epsilon=1e-5"}).error, HasSubstr("model.layer_norm_epsilon: is gpt2's"));
+}
+
 TEST(RunConfig, HuggingFaceConfigsStandAsTheModelSection) {
   const char* fixtures = std::getenv("WEFT_FIXTURES");
   if (fixtures == nullptr) GTEST_SKIP() << "WEFT_FIXTURES is not set";
@@ -447,8 +482,8 @@ TEST(RunConfig, HuggingFaceConfigsStandAsTheModelSection) {
       {"Qwen2.5-7B-Instruct", ""},
       {"Qwen3-8B-base", ""},
       {"Qwen3-14B-base", ""},
-      {"Qwen3-30B-A3B-base", "model.model_type: expected one of llama, qwen2, qwen3, mistral, got \"qwen3_moe\""},
-      {"DeepSeek-V3", "model.model_type: expected one of llama, qwen2, qwen3, mistral, got \"deepseek_v3\""},
+      {"Qwen3-30B-A3B-base", "model.model_type: expected one of llama, qwen2, qwen3, mistral, gpt2, got \"qwen3_moe\""},
+      {"DeepSeek-V3", "model.model_type: expected one of llama, qwen2, qwen3, mistral, gpt2, got \"deepseek_v3\""},
   };
   for (const auto& [name, error] : cases) {
     std::ifstream file(StrCat(fixtures, "/configs/hf/", name, ".json"));
