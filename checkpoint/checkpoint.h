@@ -32,6 +32,7 @@ struct CheckpointInfo {
   std::string data_digest;            // of the token store; which data the samples were of
   std::string mesh;                   // "pp1 dp2 tp1": for people
   std::string step_history_json;      // what the steps so far mean for the judgement of later ones (trainer/bad_step.h)
+  std::string verified{};             // what the check of the layout found before the run trained under it: for people
 };
 
 // Writes the union of all ranks' pieces as RUN/checkpoints/step-N. Collective: every rank returns the same status, and

@@ -22,7 +22,8 @@ constexpr Text kTexts[] = {{"config_yaml", &CheckpointInfo::config_yaml},
                            {"data_digest", &CheckpointInfo::data_digest},
                            {"mesh", &CheckpointInfo::mesh}};
 constexpr Text kOptionalTexts[] = {{"table_yaml", &CheckpointInfo::table_yaml},
-                                   {"step_history_json", &CheckpointInfo::step_history_json}};
+                                   {"step_history_json", &CheckpointInfo::step_history_json},
+                                   {"verified", &CheckpointInfo::verified}};
 
 using Extents = std::array<hsize_t, 2>;
 

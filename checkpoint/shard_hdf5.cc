@@ -19,20 +19,33 @@ static_assert(std::endian::native == std::endian::little, "boxes are stored and 
 
 constexpr int64_t kMaxBoxBytes = int64_t{64} << 20;  // what a loader must read to verify one of its rows
 
-// The piece cut by rows, without file and checksum yet.
-std::vector<Box> CutIntoBoxes(const TensorPiece& piece) {
-  const Box whole = {piece.row_begin, piece.row_end, piece.col_begin, piece.col_end};
-  const int64_t row_bytes = whole.num_columns() * static_cast<int64_t>(sizeof(float));
+struct BoxToWrite {
+  const TensorPiece* piece;
+  std::string_view values;
+  Box box;
+};
+
+// The piece cut by rows; where each box lies and its checksum are not known yet.
+void CutIntoBoxes(const TensorPiece& piece, const std::string& file_name, std::vector<BoxToWrite>* boxes) {
+  WEFT_CHECK(piece.data.dtype() == DType::kF32 && !piece.data.device().is_cuda()) << piece.name;
+  const Shape& shape = piece.global_shape;
+  WEFT_CHECK(shape.num_dims() == 1 || shape.num_dims() == 2) << piece.name << " " << shape;
+  const int64_t row_bytes = (piece.col_end - piece.col_begin) * static_cast<int64_t>(sizeof(float));
   const int64_t rows_per_box = std::max<int64_t>(1, kMaxBoxBytes / row_bytes);
-  std::vector<Box> boxes;
+  std::string_view values(static_cast<const char*>(piece.data.raw()), piece.data.num_bytes());
   for (int64_t row = piece.row_begin; row < piece.row_end; row += rows_per_box) {
-    boxes.push_back({row, std::min(row + rows_per_box, piece.row_end), piece.col_begin, piece.col_end});
+    Box box = {row, std::min(row + rows_per_box, piece.row_end), piece.col_begin, piece.col_end, file_name};
+    box.dataset = StrCat(piece.name, RangeText({shape.begin(), shape.end()}, box));
+    const auto num_bytes = static_cast<size_t>(box.num_bytes());
+    WEFT_CHECK_LE(num_bytes, values.size()) << piece.name;
+    boxes->push_back({&piece, values.substr(0, num_bytes), std::move(box)});
+    values.remove_prefix(num_bytes);
   }
-  return boxes;
+  WEFT_CHECK(values.empty()) << piece.name;
 }
 
-// Writes `values` as box->dataset and fills in where it lies.
-Status WriteBox(const hdf5::Handle& file, int num_dims, std::string_view values, Box* box) {
+// Makes room for `box` as a dataset of the file and says where that is.
+Status LayOut(const hdf5::Handle& file, int num_dims, Box* box) {
   const std::array<hsize_t, 2> extents = {static_cast<hsize_t>(box->num_rows()), static_cast<hsize_t>(box->num_columns())};
   const hdf5::Handle space(H5Screate_simple(num_dims, extents.data(), nullptr));
   const hdf5::Handle creation(H5Pcreate(H5P_DATASET_CREATE)), links(H5Pcreate(H5P_LINK_CREATE));
@@ -43,38 +56,34 @@ Status WriteBox(const hdf5::Handle& file, int num_dims, std::string_view values,
   }
   const hdf5::Handle dataset(
       H5Dcreate2(file.id(), box->dataset.c_str(), H5T_IEEE_F32LE, space.id(), links.id(), creation.id(), H5P_DEFAULT));
-  if (!dataset.valid() ||
-      H5Dwrite(dataset.id(), H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) < 0) {
-    return hdf5::LastError(StrCat("cannot write ", box->dataset));
-  }
+  if (!dataset.valid()) return hdf5::LastError(StrCat("cannot create ", box->dataset));
   const haddr_t offset = H5Dget_offset(dataset.id());
   if (offset == HADDR_UNDEF) return hdf5::LastError(StrCat("cannot place ", box->dataset));
   box->offset = static_cast<int64_t>(offset);
-  box->sha256 = Sha256::Of(values);
   return absl::OkStatus();
 }
 
-Status WritePiece(const hdf5::Handle& file, const std::string& file_name, const TensorPiece& piece, CheckpointIndex* index) {
-  WEFT_CHECK(piece.data.dtype() == DType::kF32 && !piece.data.device().is_cuda()) << piece.name;
-  const int num_dims = piece.global_shape.num_dims();
-  WEFT_CHECK(num_dims == 1 || num_dims == 2) << piece.name << " " << piece.global_shape;
-  IndexedTensor& tensor = index->tensors[piece.name];
-  tensor.shape.assign(piece.global_shape.begin(), piece.global_shape.end());
-  tensor.transposed = piece.transposed;
-  const char* values = static_cast<const char*>(piece.data.raw());
-  size_t written = 0;
-  for (Box& box : CutIntoBoxes(piece)) {
-    const size_t num_bytes = static_cast<size_t>(box.num_bytes());
-    WEFT_CHECK_LE(written + num_bytes, piece.data.num_bytes()) << piece.name;
-    box.file = file_name;
-    box.dataset = StrCat(piece.name, RangeText(tensor.shape, box));
-    WEFT_RETURN_IF_ERROR(WriteBox(file, num_dims, {values + written, num_bytes}, &box));
+// All of the file but the values.
+Status WriteStructure(const std::string& path, std::vector<BoxToWrite>* boxes) {
+  const hdf5::Quiet quiet;
+  WEFT_ASSIGN_OR_RETURN(hdf5::Handle file, hdf5::CreateFile(path, 0));
+  for (BoxToWrite& each : *boxes) {
+    WEFT_RETURN_IF_ERROR(WithContext(LayOut(file, each.piece->global_shape.num_dims(), &each.box), path));
     CurrentRecord().CountProgress();
-    written += num_bytes;
-    tensor.boxes.push_back(std::move(box));
   }
-  WEFT_CHECK_EQ(written, piece.data.num_bytes()) << piece.name;
-  return absl::OkStatus();
+  return WithContext(file.Close(), path);
+}
+
+// Past libhdf5: its one lock would be held while the disk is waited for, and a run that trains on meanwhile reads its
+// token store under the same lock.
+Status WriteValues(const std::string& path, std::vector<BoxToWrite>* boxes) {
+  WEFT_ASSIGN_OR_RETURN(const FileWriter file, FileWriter::Open(path));
+  for (BoxToWrite& each : *boxes) {
+    WEFT_RETURN_IF_ERROR(file.WriteAt(each.box.offset, each.values));
+    each.box.sha256 = Sha256::Of(each.values);
+    CurrentRecord().CountProgress();
+  }
+  return SyncFile(path);
 }
 
 }  // namespace
@@ -82,14 +91,17 @@ Status WritePiece(const hdf5::Handle& file, const std::string& file_name, const 
 StatusOr<CheckpointIndex> WriteShard(const std::string& folder, const std::string& file_name,
                                      const std::vector<TensorPiece>& pieces) {
   const std::string path = StrCat(folder, "/", file_name);
-  const hdf5::Quiet quiet;
+  std::vector<BoxToWrite> boxes;
+  for (const TensorPiece& piece : pieces) CutIntoBoxes(piece, file_name, &boxes);
+  WEFT_RETURN_IF_ERROR(WriteStructure(path, &boxes));
+  WEFT_RETURN_IF_ERROR(WriteValues(path, &boxes));
   CheckpointIndex index;
-  WEFT_ASSIGN_OR_RETURN(hdf5::Handle file, hdf5::CreateFile(path, 0));
-  for (const TensorPiece& piece : pieces) {
-    WEFT_RETURN_IF_ERROR(WithContext(WritePiece(file, file_name, piece, &index), path));
+  for (BoxToWrite& each : boxes) {
+    IndexedTensor& tensor = index.tensors[each.piece->name];
+    tensor.shape.assign(each.piece->global_shape.begin(), each.piece->global_shape.end());
+    tensor.transposed = each.piece->transposed;
+    tensor.boxes.push_back(std::move(each.box));
   }
-  WEFT_RETURN_IF_ERROR(WithContext(file.Close(), path));
-  WEFT_RETURN_IF_ERROR(SyncFile(path));
   WEFT_ASSIGN_OR_RETURN(const MappedFile written, MappedFile::Open(path));
   StatusOr<std::string> structure = StructureSha256(written.bytes(), ExtentsOf(index, file_name));
   if (!structure.ok()) return WithContext(structure.status(), path);

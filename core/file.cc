@@ -114,6 +114,35 @@ Status RenameDurably(const std::string& from, const std::string& to) {
   return SyncFile(ParentOf(to));
 }
 
+StatusOr<FileWriter> FileWriter::Open(const std::string& path) {
+  const int descriptor = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
+  if (descriptor < 0) return SystemError("cannot open", path);
+  return FileWriter(path, descriptor);
+}
+
+FileWriter::FileWriter(FileWriter&& other) noexcept { *this = std::move(other); }
+FileWriter& FileWriter::operator=(FileWriter&& other) noexcept {
+  std::swap(path_, other.path_);
+  std::swap(descriptor_, other.descriptor_);
+  return *this;
+}
+FileWriter::~FileWriter() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+Status FileWriter::WriteAt(int64_t offset, std::string_view bytes) const {
+  while (!bytes.empty()) {
+    const ssize_t written = ::pwrite(descriptor_, bytes.data(), bytes.size(), offset);
+    if (written < 0) {
+      if (errno == EINTR) continue;
+      return SystemError("cannot write", path_);
+    }
+    bytes.remove_prefix(static_cast<size_t>(written));
+    offset += written;
+  }
+  return absl::OkStatus();
+}
+
 StatusOr<MappedFile> MappedFile::Open(const std::string& path) {
   Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (file.number < 0) return SystemError("cannot open", path);

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/status.h"
@@ -21,6 +22,22 @@ Status MakeFolders(const std::string& path);  // and its parents; fine if it is 
 Status SyncFile(const std::string& path);     // fsync of a file or folder written by somebody else (HDF5)
 // Renames a file or folder and flushes the parent folder.
 Status RenameDurably(const std::string& from, const std::string& to);
+
+// Writes into a file that exists, at any place.
+class FileWriter {
+ public:
+  static StatusOr<FileWriter> Open(const std::string& path);
+  FileWriter(FileWriter&& other) noexcept;
+  FileWriter& operator=(FileWriter&& other) noexcept;
+  ~FileWriter();
+
+  Status WriteAt(int64_t offset, std::string_view bytes) const;
+
+ private:
+  FileWriter(std::string path, int descriptor) : path_(std::move(path)), descriptor_(descriptor) {}
+  std::string path_;
+  int descriptor_ = -1;
+};
 
 // A read-only memory map of a whole file.
 class MappedFile {

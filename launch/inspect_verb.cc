@@ -116,6 +116,7 @@ Status InspectCheckpoint(const std::string& path) {
   WEFT_ASSIGN_OR_RETURN(const CheckpointInfo info, ReadCheckpointInfo(checkpoint));
   WEFT_ASSIGN_OR_RETURN(const std::vector<CheckpointTensor> tensors, ListCheckpointTensors(checkpoint));
   absl::PrintF("%s: step %d, %d sequences seen, written by mesh %s\n", checkpoint, info.step, info.samples, info.mesh);
+  if (!info.verified.empty()) absl::PrintF("verified: %s\n", info.verified);
   for (const CheckpointTensor& tensor : tensors) absl::PrintF("%-64s %s\n", tensor.name, tensor.shape.ToString());
   return absl::OkStatus();
 }
@@ -195,6 +196,7 @@ void AddParamsVerb(CLI::App& inspect, const ChooseVerb& choose) {
       "  gathered weights   ZeRO 3: room for the blocks that are whole at once (zero_optimization.reshard, prefetch)\n"
       "  whole gradients    ZeRO 2 and 3: room for gradients until they are shared out\n"
       "  offload ring       page-locked buffers between the GPU and the host\n"
+      "  save's copy        f32, in host memory: what an asynchronous save writes while the run goes on\n"
       "Norms and biases stay whole on every rank. To make it fit: a higher zero_optimization.stage over more ranks, then\n"
       "parallel.tp within a host, parallel.pp across hosts, and offload last.\n\n"
       "Examples:\n"

@@ -10,26 +10,43 @@
 #include "model/decoder.h"
 #include "trainer/model_setup.h"
 #include "trainer/rank_memory.h"
+#include "trainer/run_saves.h"
 #include "trainer/schedule_setup.h"
 
 namespace weft {
 namespace {
 
+enum class Where { kDevice, kWithState, kHost };  // kWithState: in host memory where the optimizer is offloaded
+
 // One column of the table; those that are zero on every rank are left out.
 struct Column {
   const char* head[2];
   size_t RankMemory::*bytes;
-  bool is_state = false;  // of the optimizer: in host memory where it is offloaded
+  Where where = Where::kDevice;
+  bool OnHost(const RankMemory& memory) const {
+    return where == Where::kHost || (where == Where::kWithState && memory.state_on_host);
+  }
 };
 constexpr Column kColumns[] = {{{"", "weights"}, &RankMemory::weights},
                                {{"", "gradients"}, &RankMemory::grads},
-                               {{"", "masters"}, &RankMemory::masters, true},
-                               {{"", "moments"}, &RankMemory::moments, true},
+                               {{"", "masters"}, &RankMemory::masters, Where::kWithState},
+                               {{"", "moments"}, &RankMemory::moments, Where::kWithState},
                                {{"gathered", "weights"}, &RankMemory::gathered_weights},
                                {{"whole", "gradients"}, &RankMemory::whole_grads},
-                               {{"offload", "ring"}, &RankMemory::offload_ring, true}};
+                               {{"offload", "ring"}, &RankMemory::offload_ring, Where::kHost},
+                               {{"save's", "copy"}, &RankMemory::snapshot, Where::kHost}};
 
-// By pp rank: all ranks of a stage hold as much.
+// The most that a rank of pp rank `stage` copies for a save: replicas take turns in what they write.
+size_t LargestSnapshot(const std::vector<ParamSpec>& specs, const MeshShape& mesh, int stage, const ParamLayoutOptions& options) {
+  size_t largest = 0;
+  for (int rank = 0; rank < mesh.size(); ++rank) {
+    const Coord coord = mesh.CoordOf(rank);
+    if (coord.of(Axis::kPp) == stage) largest = std::max(largest, TrainStateSnapshot::BytesOf(ParamLayout(specs, mesh, coord, options)));
+  }
+  return largest;
+}
+
+// By pp rank: all ranks of a stage hold as much, but for the copy of a save, of which this has the largest.
 std::vector<RankMemory> MemoryOfStages(const RunConfig& config, const ModelConfig& model, const MeshShape& mesh, const StageLayout& stages) {
   DecoderParams params = MakeDecoderParams(model);
   AssignStages(&params, stages);
@@ -42,7 +59,9 @@ std::vector<RankMemory> MemoryOfStages(const RunConfig& config, const ModelConfi
     Coord coord;
     coord.of(Axis::kPp) = stage;
     const auto i = static_cast<size_t>(stage);
-    memory.push_back(MemoryOf(ParamLayout(params.specs, mesh, coord, LayoutOptionsOf(config)), stages, {training[i], evaluation[i]}));
+    memory.push_back(MemoryOf(ParamLayout(params.specs, mesh, coord, LayoutOptionsOf(config)), stages, {training[i], evaluation[i]},
+                              SavesAsynchronously(config)));
+    if (SavesAsynchronously(config)) memory.back().snapshot = LargestSnapshot(params.specs, mesh, stage, LayoutOptionsOf(config));
   }
   return memory;
 }
@@ -56,19 +75,23 @@ std::string Title(const RunConfig& config, const ModelConfig& model, const MeshS
   return text + "; bytes a rank\n\n";
 }
 
+bool UsesHost(const std::vector<RankMemory>& stages) {
+  return std::any_of(stages.begin(), stages.end(), [](const RankMemory& memory) { return memory.host_bytes() > 0; });
+}
+
 std::string Table(const std::vector<RankMemory>& stages) {
   std::vector<Column> columns;
   for (const Column& column : kColumns) {
     const auto is_used = [&column](const RankMemory& memory) { return memory.*column.bytes > 0; };
     if (std::any_of(stages.begin(), stages.end(), is_used)) columns.push_back(column);
   }
-  const bool on_host = stages.front().state_on_host;
+  const bool on_host = UsesHost(stages);
   std::string table;
   const bool two_lines = std::any_of(columns.begin(), columns.end(), [](const Column& column) { return *column.head[0] != '\0'; });
   for (size_t line = two_lines ? 0 : 1; line < 2; ++line) {
     StrAppend(&table, line == 0 ? "       " : "pp rank");
     for (const Column& column : columns) {
-      const bool marked = line == 1 && on_host && column.is_state;
+      const bool marked = line == 1 && column.OnHost(stages.front());
       StrAppend(&table, absl::StrFormat("  %13s", StrCat(column.head[line], marked ? "*" : "")));
     }
     StrAppend(&table, line == 0 ? "" : on_host ? "    on device     on host" : "        total", "\n");
@@ -92,8 +115,11 @@ StatusOr<std::string> MemoryReport(const RunConfig& config, const ModelConfig& m
   WEFT_RETURN_IF_ERROR(CheckTensorParallel(model, tp, *config.train_micro_batch_size_per_gpu * config.data.sequence_length));
   const std::vector<RankMemory> memory = MemoryOfStages(config, model, mesh, stages);
   std::string text = StrCat(Title(config, model, mesh), ToString(stages), "\n", Table(memory), "\n");
-  if (memory.front().state_on_host) {
-    StrAppend(&text, "* in host memory, where the update is made: times the ranks that share a host. The ring is page-locked.\n");
+  if (UsesHost(memory)) {
+    StrAppend(&text, "* in host memory: times the ranks that share a host.", memory.front().offload_ring > 0 ? " The ring is page-locked." : "", "\n");
+  }
+  if (memory.front().snapshot > 0) {
+    StrAppend(&text, "A save's copy (checkpoint.asynchronous) is that of the stage's rank that writes most; page-locked where there is a GPU.\n");
   }
   return text + "Activations, the kernels' scratch and the buffers of libraries come on top.\n";
 }

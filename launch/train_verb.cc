@@ -72,13 +72,19 @@ void AddTrainVerb(CLI::App& app, const ChooseVerb& choose) {
   verb->add_option("--set", sources->overrides, "Override a key: --set optimizer.params.lr=1e-4 (repeatable)")->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)->type_name("KEY=VALUE");
   verb->add_option("--deepspeed", sources->deepspeed_path, "A DeepSpeed JSON file to merge in")->type_name("FILE");
+  auto verify = std::make_shared<bool>(false);
+  verb->add_flag("--verify-parallel", *verify,
+                 "Compare a tiny model under this layout with one rank first, even where the run's folder has seen it agree (verify_parallel: always)");
   verb->footer(
       "Examples:\n"
       "  weft train configs/tiny.yaml\n"
       "  mpirun -n 2 --bind-to none weft train configs/quickstart.yaml --set steps=50\n"
       "The run's folder (key `output`) gets metrics.jsonl, config.yaml, checkpoints/ and loss.svg. Starting the same\n"
       "command again goes on from the newest checkpoint.");
-  verb->callback([=] { choose([=] { return RunTrain(*sources); }); });
+  verb->callback([=] {
+    if (*verify) sources->overrides.push_back("verify_parallel=always");
+    choose([=] { return RunTrain(*sources); });
+  });
 }
 
 }  // namespace weft

@@ -139,17 +139,19 @@ Status CheckFitsMemory(const RunConfig& config, const ModelConfig& model, const 
   const double inputs_bytes = tokens * static_cast<double>(model.hidden_size * block_stashes) *
                               static_cast<double>(DTypeSize(LayoutOptionsOf(config).compute_dtype));
   if (!device.is_cuda()) device_bytes += std::exchange(host_bytes, 0);
+  const std::string saves = memory.snapshot == 0 ? "" : StrCat("; ", HumanBytes(static_cast<double>(memory.snapshot)),
+                                                               " of it are not needed with checkpoint.asynchronous: false");
   const auto check = [&](double bytes, const std::string& what, Device where) -> Status {
     if (bytes <= MemoryBytes(where)) return absl::OkStatus();
     return UserError("model: training its ", NumParameters(model), " parameters takes at least ", HumanBytes(bytes), " a rank (", what,
                      "), and ", where.ToString(), " has ", HumanBytes(MemoryBytes(where)),
                      "; share it over more ranks (parallel.tp, parallel.pp, zero_optimization.stage), or take a smaller model, "
-                     "train_micro_batch_size_per_gpu or data.sequence_length");
+                     "train_micro_batch_size_per_gpu or data.sequence_length", where.is_cuda() ? "" : saves);
   };
   WEFT_RETURN_IF_ERROR(check(device_bytes + inputs_bytes,
                              StrCat(HumanBytes(device_bytes), " of weights and their state, ", HumanBytes(inputs_bytes),
                                     " for the inputs of blocks"), device));
-  return check(host_bytes, "masters and moments", Device::Cpu());
+  return check(host_bytes, "in host memory", Device::Cpu());
 }
 
 }  // namespace weft

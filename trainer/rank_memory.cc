@@ -3,6 +3,7 @@
 
 #include "optim/offloaded_adamw.h"
 #include "parallel/param_sync.h"
+#include "trainer/train_state.h"
 
 namespace weft {
 namespace {
@@ -15,7 +16,7 @@ size_t BytesOf(const std::map<int64_t, int>& slots, DType dtype) {
 
 }  // namespace
 
-RankMemory MemoryOf(const ParamLayout& layout, const StageLayout& stages, const std::vector<Plan>& plans) {
+RankMemory MemoryOf(const ParamLayout& layout, const StageLayout& stages, const std::vector<Plan>& plans, bool has_snapshot) {
   RankMemory memory = {.state_on_host = layout.options().offload_optimizer};
   for (const ParamBuffer& buffer : layout.Buffers()) {
     switch (buffer.state) {
@@ -38,6 +39,7 @@ RankMemory MemoryOf(const ParamLayout& layout, const StageLayout& stages, const 
   memory.gathered_weights = BytesOf(slots.weights, layout.options().compute_dtype);
   memory.whole_grads = BytesOf(slots.grads, DType::kF32);
   if (memory.state_on_host) memory.offload_ring = RingFor(layout).bytes(layout.options().compute_dtype);
+  if (has_snapshot) memory.snapshot = TrainStateSnapshot::BytesOf(layout);
   return memory;
 }
 

@@ -65,6 +65,7 @@ enum class OnSaveFailure { kContinue, kStop };
 
 struct CheckpointSection {
   int64_t every = 0;            // steps; 0: at the end only
+  bool asynchronous = true;     // of saves that are not the run's last: written while it trains on
   int64_t keep = 2;             // newest complete checkpoints that stay; 0: all
   int64_t keep_best = 0;        // stay besides, by validation loss
   OnSaveFailure on_failure = OnSaveFailure::kContinue;  // of a save that is not the run's last

@@ -131,6 +131,9 @@ void ZeroSection::VisitFields(FieldVisitor& v) {
 
 void CheckpointSection::VisitFields(FieldVisitor& v) {
   v.Field("every", every, "steps between checkpoints; 0: at the end only");
+  v.Field("asynchronous", asynchronous,
+          "train on while a checkpoint is written, from a copy in host memory (12 bytes a parameter, shared out over the ranks); "
+          "the last save of a run is waited for");
   v.Field("keep", keep, "newest complete checkpoints that stay; 0: all");
   v.Field("keep_best", keep_best, "checkpoints of least validation loss that stay besides");
   v.Choice("on_failure", on_failure, {"continue", "stop"},

@@ -103,6 +103,7 @@ Status Trainer::BuildTraining() {
   CurrentRecord().SetPlace(mesh_.coord, layout.stages.head_group());
   training_ = std::make_unique<RankTraining>(model_config_, layout, extents, mesh_, streams(), config_.optimizer.params,
                                              config_.gradient_clipping);
+  saves_ = std::make_unique<RunSaves>(config_, training_->params(), *stream_, place_.world);
   return absl::OkStatus();
 }
 
@@ -110,7 +111,7 @@ Status Trainer::CheckFits(const TrainingLayout& layout, const RankPlans& plans) 
   DecoderParams params = MakeDecoderParams(model_config_);
   AssignStages(&params, layout.stages);
   const RankMemory memory = MemoryOf(ParamLayout(params.specs, mesh_.shape, mesh_.coord, layout.params), layout.stages,
-                                     {plans.training, plans.evaluation});
+                                     {plans.training, plans.evaluation}, SavesAsynchronously(config_));
   const Peaks peaks = Max(MeasurePeaks(plans.training, layout.stages), MeasurePeaks(plans.evaluation, layout.stages));
   return CheckFitsMemory(config_, model_config_, memory, peaks.block_stashes, place_.device);
 }
@@ -136,7 +137,6 @@ Status Trainer::StartWeights() {
 
 Status Trainer::TakeFreshState() {
   steps_done_ = samples_done_ = 0;
-  last_saved_step_ = -1;
   history_ = {};
   if (!config_.model.path.empty()) {
     LogInfo("loading ", config_.model.path);
@@ -171,7 +171,7 @@ Status Trainer::TakeState(const std::string& checkpoint, const CheckpointInfo& i
     return absl::Status(loaded.code(), StrCat(loaded.message(), "; an earlier checkpoint beside it may be whole: "
                                               "checkpoint.resume: PATH goes on from that"));
   }
-  steps_done_ = last_saved_step_ = info.step;
+  steps_done_ = info.step;
   samples_done_ = info.samples;
   return absl::OkStatus();
 }
@@ -182,21 +182,27 @@ TrainingStreams Trainer::streams() const {
 }
 
 Status Trainer::VerifyLayout() {
-  if (place_.world.size() == 1 || config_.verify_parallel == VerifyParallel::kNever || steps_done_ == config_.steps) {
-    return absl::OkStatus();
-  }
+  if (place_.world.size() == 1) verified_ = "one rank, of which there is nothing to verify";
+  if (config_.verify_parallel == VerifyParallel::kNever) verified_ = "no (verify_parallel: never)";
+  if (!verified_.empty() || steps_done_ == config_.steps) return absl::OkStatus();
   const std::string layout = DescribeLayout(config_, mesh_.shape, place_.device);
-  const bool is_known = config_.verify_parallel == VerifyParallel::kAuto && is_writer() && IsVerified(config_.output, layout);
-  if (place_.world.AllGatherBytes(is_known ? "known" : "")[0] == "known") return absl::OkStatus();
+  std::optional<LayoutAgreement> known;
+  if (config_.verify_parallel == VerifyParallel::kAuto && is_writer()) known = FindVerified(config_.output, layout);
+  if (known.has_value()) verified_ = DescribeAgreement(*known);
+  if (place_.world.AllGatherBytes(known.has_value() ? "known" : "")[0] == "known") return absl::OkStatus();
   const Clock::time_point started = Clock::now();
   const StatusOr<LayoutAgreement> agreement =
       CheckLayout(config_, model_config_, mesh_, streams());
   CurrentRecord().Enter(Phase::kStarting);
   WEFT_RETURN_IF_ERROR(agreement.status());
-  LogInfo("verified on a tiny model: mesh ", mesh_.shape.ToString(), " computes what one rank does (differences: loss ", agreement->loss,
-          ", gradients ", agreement->gradient, ", updates ", agreement->weight, "), ",
-          static_cast<int64_t>(SecondsSince(started) * 1e3), " ms");
+  verified_ = DescribeAgreement(*agreement);
+  LogInfo("verified on a tiny model: ", verified_, ", ", static_cast<int64_t>(SecondsSince(started) * 1e3), " ms");
   return AgreeOnStatus(place_.world, is_writer() ? AddVerified(config_.output, layout, *agreement) : absl::OkStatus());
+}
+
+std::string Trainer::DescribeAgreement(const LayoutAgreement& agreement) const {
+  return StrCat("mesh ", mesh_.shape.ToString(), " computes what one rank does (differences: loss ", agreement.loss, ", gradients ",
+                agreement.gradient, ", updates ", agreement.weight, ")");
 }
 
 Status Trainer::Run() {
@@ -256,7 +262,22 @@ Status Trainer::OpenMetrics() {
   return AgreeOnStatus(place_.world, opened);
 }
 
+// Every error of a step is every rank's, so all complete the save under way: what it is of was sound.
 Status Trainer::RunToEnd() {
+  const Status trained = TrainToEnd();
+  const Status completed = trained.ok() ? absl::OkStatus() : saves_->Complete();
+  if (!completed.ok()) LogWarning(completed.message());
+  WEFT_RETURN_IF_ERROR(trained);
+  WEFT_RETURN_IF_ERROR(CheckCallsAgree());
+  WEFT_RETURN_IF_ERROR(saves_->SaveLast(InfoOfNow()));
+  if (stopping_) {
+    LogInfo("stopped after step ", steps_done_, " of ", config_.steps, ", as asked; the same command goes on from there");
+    stop_request_.Clear();
+  }
+  return absl::OkStatus();
+}
+
+Status Trainer::TrainToEnd() {
   WEFT_RETURN_IF_ERROR(OpenMetrics());
   const Clock::time_point started = Clock::now();
   double num_steps = 0;  // since then
@@ -269,11 +290,6 @@ Status Trainer::RunToEnd() {
     if (last || stopping_ || steps_done_ % config_.logging.every == 0) {
       LogInfo(FormatStep(metrics, config_.steps, per_step * static_cast<double>(config_.steps - steps_done_)));
     }
-  }
-  if (last_saved_step_ != steps_done_) WEFT_RETURN_IF_ERROR(Save());
-  if (stopping_) {
-    LogInfo("stopped after step ", steps_done_, " of ", config_.steps, ", as asked; the same command goes on from there");
-    stop_request_.Clear();
   }
   return absl::OkStatus();
 }
@@ -289,8 +305,11 @@ Status Trainer::FinishStep(StepMetrics* metrics) {
   }
   const Status written = metrics_file_.has_value() ? metrics_file_->Append(*metrics) : absl::OkStatus();
   if (!written.ok()) LogWarning(written.message());  // a lost line of metrics is no reason to lose the run
+  WEFT_RETURN_IF_ERROR(saves_->CompleteIfWritten(ranks_writing_));
   const bool due = config_.checkpoint.every > 0 && steps_done_ % config_.checkpoint.every == 0;
-  return due && !last && !stopping_ ? SaveInPassing() : absl::OkStatus();  // RunToEnd makes the last save of the run
+  if (!due || last || stopping_) return absl::OkStatus();  // RunToEnd makes the last save of the run
+  WEFT_RETURN_IF_ERROR(CheckCallsAgree());
+  return saves_->SaveInPassing(InfoOfNow());
 }
 
 // Ranks have reduced loss and norm and read the same; but where the run goes on after a bad step, ranks that saw anything
@@ -331,6 +350,7 @@ Status Trainer::TreatBadStep(const StepMetrics& bad) {
 // led to it is not seen again. The checkpoints to come hold where the data stands. A run that is killed before the first of
 // them does all of this once more.
 Status Trainer::RollBack(const StepMetrics& bad) {
+  WEFT_RETURN_IF_ERROR(saves_->Complete());  // it may be the newest checkpoint
   CurrentRecord().Enter(Phase::kRollingBack);
   WEFT_ASSIGN_OR_RETURN(const std::string checkpoint, StateToGoBackTo());
   num_rollbacks_ = checkpoint == rolled_back_to_ ? num_rollbacks_ + 1 : 1;
@@ -366,15 +386,6 @@ StatusOr<std::string> Trainer::StateToGoBackTo() {
   if (absl::IsNotFound(newest.status())) newest = resumed_from_;
   WEFT_RETURN_IF_ERROR(AgreeOnStatus(place_.world, newest.status()));
   return place_.world.AllGatherBytes(*newest)[0];
-}
-
-// A save after which the run could go on without it: the checkpoint before it is whole.
-Status Trainer::SaveInPassing() {
-  const Status saved = Save();
-  if (saved.ok() || config_.checkpoint.on_failure == OnSaveFailure::kStop) return saved;
-  LogWarning("step ", steps_done_, " is not saved: ", saved.message(), "; the run goes on, and what was saved before stays "
-             "(checkpoint.on_failure: continue)");
-  return absl::OkStatus();
 }
 
 StatusOr<StepMetrics> Trainer::Step() {
@@ -443,13 +454,15 @@ StatusOr<std::vector<MicroBatch>> Trainer::LoadMicroBatches(SamplesAt samples_at
 }
 
 StatusOr<int64_t> Trainer::AgreeOnTokens(const StatusOr<std::vector<MicroBatch>>& mine) {
-  // Tokens in the loss; ranks that failed; ranks that were asked to stop; whether collectives so far were of one size.
-  int64_t counts[4] = {mine.ok() ? training_->CountedTokens(*mine) : 0, mine.ok() ? 0 : 1, stop_request_.Asked() ? 1 : 0,
-                       CallImbalance(CurrentRecord())};
-  place_.world.AllReduce(*host_stream_, TensorView(counts, {4}, DType::kI64, Device::Cpu()));
+  // Tokens in the loss; ranks that failed; ranks that were asked to stop; whether collectives so far were of one size; ranks
+  // that still write a part of a save.
+  int64_t counts[5] = {mine.ok() ? training_->CountedTokens(*mine) : 0, mine.ok() ? 0 : 1, stop_request_.Asked() ? 1 : 0,
+                       CallImbalance(CurrentRecord()), saves_->IsWriting() ? 1 : 0};
+  place_.world.AllReduce(*host_stream_, TensorView(counts, {5}, DType::kI64, Device::Cpu()));
   if (counts[3] != 0) return DescribeCallDisagreement(place_.world, CurrentRecord());
   if (counts[1] > 0) return AgreeOnStatus(place_.world, mine.status());
   stopping_ = stopping_ || counts[2] > 0;
+  ranks_writing_ = counts[4];
   return counts[0];
 }
 
@@ -491,31 +504,18 @@ Status Trainer::CheckCallsAgree() {
   return imbalance == 0 ? absl::OkStatus() : DescribeCallDisagreement(place_.world, CurrentRecord());
 }
 
-Status Trainer::Save() {
-  CurrentRecord().Enter(Phase::kSaving);
-  WEFT_RETURN_IF_ERROR(CheckCallsAgree());
-  const CheckpointInfo info = {.step = steps_done_,
-                               .samples = samples_done_,
-                               .config_yaml = WriteConfig(config_),
-                               .model_config_json = ModelConfigToJson(model_config_).dump(2),
-                               .tokenizer_json = data_->first_store().tokenizer_json(),
-                               .tokenizer_config_json = data_->first_store().tokenizer_config_json(),
-                               .table_yaml = data_->table_yaml(),
-                               .data_digest = data_->digest(),
-                               .mesh = mesh_.shape.ToString(),
-                               .step_history_json = history_.ToJson()};
-  WEFT_RETURN_IF_ERROR(SaveTrainState(*stream_, training_->params(), config_.output, info, place_.world));
-  last_saved_step_ = steps_done_;
-  LogInfo("saved ", config_.output, "/checkpoints/step-", steps_done_);
-  return AgreeOnStatus(place_.world, is_writer() ? Prune() : absl::OkStatus());
-}
-
-Status Trainer::Prune() {
-  KeepRule rule = {.newest = config_.checkpoint.keep, .best = config_.checkpoint.keep_best};
-  if (rule.best > 0) {
-    WEFT_ASSIGN_OR_RETURN(rule.losses, ReadValidationLosses(config_.output + "/metrics.jsonl"));
-  }
-  return PruneCheckpoints(config_.output, rule);
+CheckpointInfo Trainer::InfoOfNow() const {
+  return {.step = steps_done_,
+          .samples = samples_done_,
+          .config_yaml = WriteConfig(config_),
+          .model_config_json = ModelConfigToJson(model_config_).dump(2),
+          .tokenizer_json = data_->first_store().tokenizer_json(),
+          .tokenizer_config_json = data_->first_store().tokenizer_config_json(),
+          .table_yaml = data_->table_yaml(),
+          .data_digest = data_->digest(),
+          .mesh = mesh_.shape.ToString(),
+          .step_history_json = history_.ToJson(),
+          .verified = verified_};
 }
 
 // ", 4 micro-batches of 2 by 1f1b, ZeRO 3, optimizer in host memory": what the mesh does not say.

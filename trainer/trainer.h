@@ -12,10 +12,12 @@
 #include "data/mixture.h"
 #include "parallel/process_mesh.h"
 #include "trainer/bad_step.h"
+#include "trainer/layout_check.h"
 #include "trainer/metrics.h"
 #include "trainer/rank_training.h"
 #include "trainer/run_config.h"
 #include "trainer/run_lock.h"
+#include "trainer/run_saves.h"
 #include "trainer/stop_request.h"
 
 namespace weft {
@@ -62,12 +64,12 @@ class Trainer {
   Status TakeFreshState();
   // Where the configuration asks for it: whether these ranks, laid out like this, compute what one does (layout_check.h).
   Status VerifyLayout();
+  std::string DescribeAgreement(const LayoutAgreement& agreement) const;
   Status PrepareOutput();
   Status RunToEnd();
   Status CheckCallsAgree();
-  Status Save();
-  Status SaveInPassing();
-  Status Prune();
+  Status TrainToEnd();
+  CheckpointInfo InfoOfNow() const;
   Status OpenMetrics();
   Status FinishStep(StepMetrics* metrics);
   // WhyBad() of the step, which is bad for all ranks if it is for one.
@@ -89,7 +91,8 @@ class Trainer {
   StatusOr<GlobalBatch> NextBatch();
   StatusOr<std::vector<MicroBatch>> LoadMicroBatches(SamplesAt samples_at, int64_t first, int64_t count);
   // The step's control reduction: unmasked tokens of all replicas' micro-batches. An error of any rank becomes
-  // everybody's, and so does a request to stop; collectives that were not the same on all ranks are an error.
+  // everybody's, and so does a request to stop; collectives that were not the same on all ranks are an error; and all know
+  // who still writes a part of a save.
   StatusOr<int64_t> AgreeOnTokens(const StatusOr<std::vector<MicroBatch>>& mine);
   std::string DescribeDevice() const;
   std::string DescribeSharing() const;
@@ -113,10 +116,12 @@ class Trainer {
   int64_t steps_done_ = 0;
   int64_t samples_done_ = 0;  // taken from the data; more than those of steps_done_ where data was stepped over
   StepHistory history_;
-  int64_t last_saved_step_ = -1;
+  std::unique_ptr<RunSaves> saves_;
+  int64_t ranks_writing_ = 0;  // parts of the save under way, as of the newest control reduction
   RunLock lock_;  // of the writer
   StopRequest stop_request_;
   bool stopping_ = false;     // after this step; the same on all ranks
+  std::string verified_;      // what checkpoints say of that check; the writer's counts
   std::string resumed_from_;  // the checkpoint; empty: none
   std::string rolled_back_to_;  // the checkpoint of the last time; empty: the start
   int64_t num_rollbacks_ = 0;   // to that one

@@ -36,15 +36,21 @@ std::string DescribeLayout(const RunConfig& config, const MeshShape& mesh, Devic
   return layout.dump();
 }
 
-bool IsVerified(const std::string& folder, const std::string& layout) {
+std::optional<LayoutAgreement> FindVerified(const std::string& folder, const std::string& layout) {
+  std::optional<LayoutAgreement> found;
   const StatusOr<std::string> text = ReadFile(PathIn(folder));
-  if (!text.ok()) return false;
+  if (!text.ok()) return found;
   std::istringstream lines(*text);
   for (std::string line; std::getline(lines, line);) {
     const auto seen = nlohmann::ordered_json::parse(line, nullptr, /*allow_exceptions=*/false);
-    if (seen.is_object() && seen.contains("layout") && seen["layout"].dump() == layout) return true;
+    const auto has_number = [&seen](const char* key) { return seen.contains(key) && seen[key].is_number(); };
+    if (!seen.is_object() || !seen.contains("layout") || seen["layout"].dump() != layout || !has_number("loss_difference") ||
+        !has_number("gradient_difference") || !has_number("update_difference")) {
+      continue;
+    }
+    found = {.loss = seen["loss_difference"], .gradient = seen["gradient_difference"], .weight = seen["update_difference"]};
   }
-  return false;
+  return found;
 }
 
 Status AddVerified(const std::string& folder, const std::string& layout, const LayoutAgreement& agreement) {

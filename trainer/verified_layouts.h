@@ -2,6 +2,7 @@
 // line, oldest first.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "core/status.h"
@@ -14,8 +15,9 @@ namespace weft {
 // Everything that decides who computes what, when, and where it lies, as one line of JSON.
 std::string DescribeLayout(const RunConfig& config, const MeshShape& mesh, Device device);
 
-// Whether `layout` stands in the folder's list. A list that cannot be read holds nothing, and so the check runs again.
-bool IsVerified(const std::string& folder, const std::string& layout);
+// What the check found where `layout` stands in the folder's list (the newest line of it). A list that cannot be read holds
+// nothing, and so the check runs again.
+std::optional<LayoutAgreement> FindVerified(const std::string& folder, const std::string& layout);
 
 // Adds it, and makes folder and list where they are not there yet.
 Status AddVerified(const std::string& folder, const std::string& layout, const LayoutAgreement& agreement);

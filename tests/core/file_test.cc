@@ -63,6 +63,19 @@ TEST_F(FileTest, WhatIsMissingIsNotFound) {
   EXPECT_FALSE(RenameDurably(Path("none"), Path("other")).ok());
 }
 
+TEST_F(FileTest, WritesIntoTheMidst) {
+  ASSERT_TRUE(WriteFileAtomically(Path("file"), "0123456789").ok());
+  {
+    const StatusOr<FileWriter> writer = FileWriter::Open(Path("file"));
+    ASSERT_TRUE(writer.ok()) << writer.status();
+    EXPECT_TRUE(writer->WriteAt(3, "abc").ok());
+    EXPECT_TRUE(writer->WriteAt(12, "end").ok());
+    EXPECT_TRUE(writer->WriteAt(0, "").ok());
+  }
+  EXPECT_EQ(*ReadFile(Path("file")), std::string("012abc6789\0\0end", 15));
+  ExpectErrorNaming(FileWriter::Open(Path("none")).status(), absl::StatusCode::kNotFound, Path("none"));
+}
+
 TEST_F(FileTest, AFolderIsNoFile) {
   ExpectErrorNaming(ReadFile(folder_).status(), absl::StatusCode::kInvalidArgument, folder_);
   ExpectErrorNaming(MappedFile::Open(folder_).status(), absl::StatusCode::kInvalidArgument, folder_);

@@ -4,13 +4,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
+#include <map>
 #include <sstream>
 
 #include "model/params.h"
 #include "tests/launch/job.h"
 #include "trainer/model_setup.h"
 #include "trainer/rank_memory.h"
+#include "trainer/run_saves.h"
 #include "trainer/schedule_setup.h"
 
 namespace weft {
@@ -44,7 +47,7 @@ RankMemory MemoryOfRank(const TinyRun& run, const MeshShape& mesh, int rank) {
   const auto stage = static_cast<size_t>(coord.of(Axis::kPp));
   return MemoryOf(ParamLayout(params.specs, mesh, coord, LayoutOptionsOf(run.config)), *stages,
                   {MakeTrainingPlans(*stages, run.config.parallel.schedule, micro_batches, policy)[stage],
-                   MakeEvaluationPlans(*stages, 1, policy)[stage]});
+                   MakeEvaluationPlans(*stages, 1, policy)[stage]}, SavesAsynchronously(run.config));
 }
 
 // The whole numbers of the line that begins with a pp rank.
@@ -68,26 +71,31 @@ TEST(MemoryReport, GivesTheBytesOfEveryRank) {
   const TinyRun run = ReadTiny(overrides, mesh.size());
   const StatusOr<std::string> text = MemoryReport(run.config, run.model, mesh.size());
   ASSERT_TRUE(text.ok()) << text.status();
+  std::map<int, size_t> most_copied;  // by pp rank
   for (int rank = 0; rank < mesh.size(); ++rank) {
     const RankMemory m = MemoryOfRank(run, mesh, rank);
     std::vector<size_t> row = RowOf(*text, mesh.CoordOf(rank).of(Axis::kPp));
-    ASSERT_GE(row.size(), 7u) << *text;
-    row.resize(7);  // the rest are rounded totals
+    ASSERT_GE(row.size(), 8u) << *text;
+    most_copied[mesh.CoordOf(rank).of(Axis::kPp)] = std::max(most_copied[mesh.CoordOf(rank).of(Axis::kPp)], m.snapshot);
+    EXPECT_LE(m.snapshot, row[7]) << "rank " << rank << "\n" << *text;
+    row.resize(7);  // after the copy rounded totals
     EXPECT_EQ(row, (std::vector<size_t>{m.weights, m.grads, m.masters, m.moments, m.gathered_weights, m.whole_grads, m.offload_ring}))
         << "rank " << rank << "\n" << *text;
   }
+  for (const auto& [stage, bytes] : most_copied) EXPECT_EQ(RowOf(*text, stage)[7], bytes) << *text;
   EXPECT_THAT(*text, HasSubstr("masters*"));
+  EXPECT_THAT(*text, HasSubstr("copy*"));
 }
 
 TEST(MemoryReport, LeavesOutWhatNoRankHas) {
-  const TinyRun run = ReadTiny({}, 1);
+  const TinyRun run = ReadTiny({"checkpoint.asynchronous=false"}, 1);
   const StatusOr<std::string> text = MemoryReport(run.config, run.model, 1);
   ASSERT_TRUE(text.ok()) << text.status();
   const RankMemory m = MemoryOfRank(run, {}, 0);
   std::vector<size_t> row = RowOf(*text, 0);
   row.resize(3);
   EXPECT_EQ(row, (std::vector<size_t>{m.weights, m.grads, m.moments})) << *text;
-  for (const char* absent : {"masters", "gathered", "ring", "host"}) EXPECT_EQ(text->find(absent), std::string::npos) << *text;
+  for (const char* absent : {"masters", "gathered", "ring", "copy", "host"}) EXPECT_EQ(text->find(absent), std::string::npos) << *text;
 }
 
 TEST(MemoryReport, NamesWhatCannotBeCut) {

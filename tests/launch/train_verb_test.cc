@@ -88,7 +88,12 @@ TEST_F(TrainVerb, VerifiesALayoutOnceARunFolder) {
   EXPECT_THAT(train(fixed), HasSubstr(line));
   EXPECT_THAT(Slurp(Output("run") + "/verified.jsonl"), HasSubstr("gradient_difference"));
   EXPECT_THAT(train(fixed), Not(HasSubstr("verified")));
+  const auto shown = [&] { return RunWeft("inspect checkpoint " + Output("run")).out; };
+  EXPECT_THAT(shown(), HasSubstr("\nverified: mesh pp1 dp2 tp1 computes what one rank does (differences: loss ")) << "known from the first time";
   EXPECT_THAT(train(fixed + "--set verify_parallel=always"), HasSubstr(line));
+  EXPECT_THAT(train(fixed + "--verify-parallel"), HasSubstr(line));
+  EXPECT_THAT(train(fixed + "--set verify_parallel=never"), Not(HasSubstr(line)));
+  EXPECT_THAT(shown(), HasSubstr("\nverified: no (verify_parallel: never)\n"));
   EXPECT_THAT(train(fixed + "--set zero_optimization.stage=3"), HasSubstr(line));
 }
 

@@ -9,6 +9,7 @@
 #include "parallel/param_sync.h"
 #include "parallel/thread_communicator.h"
 #include "tests/model/tiny_model.h"
+#include "trainer/train_state.h"
 
 namespace weft {
 namespace {
@@ -66,15 +67,18 @@ void ExpectAllocatesAsPlanned(const Case& c, const DecoderParams& params, const 
     offloaded = std::make_unique<OffloadedAdamW>(Device::Cpu(), c.options.compute_dtype, StreamOptions{}, RingFor(store.layout()));
     arenas.push_back(&offloaded->arena());
   }
-  const RankMemory memory = MemoryOf(ParamLayout(params.specs, c.mesh, mesh.coord, c.options), stages, plans);
+  const TrainStateSnapshot snapshot(store);
+  arenas.push_back(&snapshot.arena());
+  const RankMemory memory = MemoryOf(ParamLayout(params.specs, c.mesh, mesh.coord, c.options), stages, plans, true);
   EXPECT_EQ(memory.weights, BytesNamed(arenas, "weights"));
   EXPECT_EQ(memory.grads, BytesNamed(arenas, "gradients"));
   EXPECT_EQ(memory.masters, BytesNamed(arenas, "masters"));
   EXPECT_EQ(memory.moments, BytesNamed(arenas, "first moments") + BytesNamed(arenas, "second moments"));
   EXPECT_EQ(memory.gathered_weights, BytesNamed(arenas, "gathered weights"));
   EXPECT_EQ(memory.whole_grads, BytesNamed(arenas, "whole gradients"));
+  EXPECT_EQ(memory.snapshot, BytesNamed(arenas, "snapshot"));
   EXPECT_EQ(memory.device_bytes(), store.device_arena().bytes() + sync.arena().bytes());
-  EXPECT_EQ(memory.host_bytes(), store.host_arena().bytes() + (offloaded == nullptr ? 0 : offloaded->arena().bytes()));
+  EXPECT_EQ(memory.host_bytes(), store.host_arena().bytes() + snapshot.arena().bytes() + (offloaded == nullptr ? 0 : offloaded->arena().bytes()));
 }
 
 TEST(RankMemory, IsWhatEveryRankAllocates) {
@@ -100,7 +104,7 @@ TEST(RankMemory, FallsWithTheZeroStage) {
     const ParamLayoutOptions options = {.compute_dtype = DType::kBF16, .zero_stage = zero_stage, .offload_optimizer = offload};
     const MeshShape mesh{.dp = 4};
     return MemoryOf(ParamLayout(specs, mesh, {}, options), *stages,
-                    MakeTrainingPlans(*stages, ScheduleType::k1F1B, 1, {.zero_stage = zero_stage}));
+                    MakeTrainingPlans(*stages, ScheduleType::k1F1B, 1, {.zero_stage = zero_stage}), false);
   };
   const size_t parameters = 64 * 64, ring = 3 * (4 + 2) * parameters / 4 + 4;
   EXPECT_EQ(memory(0, false), (RankMemory{.weights = 2 * parameters, .grads = 4 * parameters, .masters = 4 * parameters, .moments = 8 * parameters}));

@@ -8,9 +8,11 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <functional>
 #include <mutex>
 
+#include "checkpoint/checkpoint_reader.h"
 #include "core/rng.h"
 #include "data/prepare.h"
 #include "parallel/thread_communicator.h"
@@ -99,6 +101,28 @@ class TrainerTest : public testing::Test {
   }
 
   void SavesAndResumesBitForBit(const std::function<RunConfig(const std::string& output)>& config_of);  // for two ranks
+  static void RunToEnd(const RunConfig& config, int ranks) {
+    RunThreadRanks(ranks, [&](Communicator& world) {
+      StatusOr<std::unique_ptr<Trainer>> trainer = Trainer::Create(config, {.world = world, .device = Device::Cpu()});
+      ASSERT_TRUE(trainer.ok()) << trainer.status();
+      const Status status = (*trainer)->Run();
+      EXPECT_TRUE(status.ok()) << status;
+    });
+  }
+  // By name, as bytes.
+  static std::map<std::string, std::string> TensorsOf(const std::string& checkpoint) {
+    std::map<std::string, std::string> tensors;
+    StatusOr<CheckpointReader> reader = CheckpointReader::Open(checkpoint);
+    EXPECT_TRUE(reader.ok()) << reader.status();
+    for (const CheckpointTensor& tensor : reader->Tensors()) {
+      Tensor values(tensor.shape, DType::kF32);
+      const Status loaded = reader->Load({{tensor.name, tensor.shape, 0, tensor.shape[0], 0, tensor.shape.row_elements(), values.view()}});
+      EXPECT_TRUE(loaded.ok()) << loaded;
+      tensors[tensor.name].assign(static_cast<const char*>(values.view().raw()), values.num_bytes());
+    }
+    EXPECT_FALSE(tensors.empty());
+    return tensors;
+  }
 
   const std::string folder_;
 };
@@ -203,6 +227,29 @@ TEST_F(TrainerTest, OtherWeightsAreOtherData) {
   const auto refused = Trainer::Create(config, {.world = *self, .device = Device::Cpu()});
   EXPECT_EQ(ExitCode(refused.status()), 2);
   EXPECT_THAT(std::string(refused.status().message()), testing::HasSubstr("mixed with other weights"));
+}
+
+TEST_F(TrainerTest, AsynchronousSavesAreThoseThatWaitBitForBit) {
+  for (const int ranks : {1, 2, 3}) {
+    RunConfig waits = Config(ranks, StrCat("waits", ranks)), goes_on = Config(ranks, StrCat("goes_on", ranks));
+    for (RunConfig* config : {&waits, &goes_on}) {
+      config->checkpoint.every = 1;
+      config->checkpoint.keep = 0;
+      config->zero_optimization.stage = ranks == 3 ? 3 : 0;
+    }
+    waits.checkpoint.asynchronous = false;
+    ASSERT_TRUE(SavesAsynchronously(goes_on));
+    ASSERT_FALSE(SavesAsynchronously(waits));
+    RunToEnd(waits, ranks);
+    RunToEnd(goes_on, ranks);
+    for (int step = 1; step <= kSteps; ++step) {
+      const std::string folder = StrCat("/checkpoints/step-", step);
+      EXPECT_TRUE(TensorsOf(waits.output + folder) == TensorsOf(goes_on.output + folder)) << "step " << step << " of " << ranks;
+    }
+    const StatusOr<std::vector<StepMetrics>> a = ReadMetrics(waits.output + "/metrics.jsonl"), b = ReadMetrics(goes_on.output + "/metrics.jsonl");
+    ASSERT_TRUE(a.ok() && b.ok());
+    for (size_t i = 0; i < a->size(); ++i) EXPECT_EQ((*a)[i].loss, (*b)[i].loss) << "step " << i + 1;
+  }
 }
 
 // A job that was requeued while the old one lingers must not take its checkpoints apart.

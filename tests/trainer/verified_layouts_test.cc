@@ -25,21 +25,21 @@ class VerifiedLayouts : public testing::Test {
 };
 
 TEST_F(VerifiedLayouts, RemembersEachOnItsOwn) {
-  EXPECT_FALSE(IsVerified(folder_, "{\"mesh\":\"a\"}"));
+  EXPECT_FALSE(FindVerified(folder_, "{\"mesh\":\"a\"}").has_value());
   for (const std::string layout : {"{\"mesh\":\"a\"}", "{\"mesh\":\"b\"}"}) {
     const Status added = AddVerified(folder_, layout, {.loss = 1e-7});
     ASSERT_TRUE(added.ok()) << added;
-    EXPECT_TRUE(IsVerified(folder_, layout));
+    EXPECT_EQ(FindVerified(folder_, layout).value().loss, 1e-7);
   }
-  EXPECT_TRUE(IsVerified(folder_, "{\"mesh\":\"a\"}"));
-  EXPECT_FALSE(IsVerified(folder_, "{\"mesh\":\"c\"}"));
+  EXPECT_TRUE(FindVerified(folder_, "{\"mesh\":\"a\"}").has_value());
+  EXPECT_FALSE(FindVerified(folder_, "{\"mesh\":\"c\"}").has_value());
 }
 
 TEST_F(VerifiedLayouts, ADamagedListHoldsWhatCanBeRead) {
   ASSERT_TRUE(AddVerified(folder_, "{\"mesh\":\"a\"}", {}).ok());
-  std::ofstream(folder_ + "/verified.jsonl", std::ios::app) << "{\"layout\": {\"mesh\n[]\n";
-  EXPECT_TRUE(IsVerified(folder_, "{\"mesh\":\"a\"}"));
-  EXPECT_FALSE(IsVerified(folder_, "{\"mesh\":\"b\"}"));
+  std::ofstream(folder_ + "/verified.jsonl", std::ios::app) << "{\"layout\": {\"mesh\n[]\n{\"layout\":{\"mesh\":\"b\"}}\n";
+  EXPECT_TRUE(FindVerified(folder_, "{\"mesh\":\"a\"}").has_value());
+  EXPECT_FALSE(FindVerified(folder_, "{\"mesh\":\"b\"}").has_value());
 }
 
 TEST_F(VerifiedLayouts, AFolderThatCannotBeMadeIsAnError) {
