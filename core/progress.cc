@@ -27,6 +27,10 @@ Progress::~Progress() {
 
 void Progress::Advance(int64_t amount) {
   done_ += amount;
+  DrawIfDue();
+}
+
+void Progress::DrawIfDue() {
   const auto interval = terminal_ ? std::chrono::milliseconds(200) : std::chrono::milliseconds(10000);
   if (Clock::now() - last_draw_ >= interval) Draw(false);
 }
@@ -35,6 +39,7 @@ void Progress::Skip(int64_t amount) {
   done_ += amount;
   skipped_ += amount;
   start_ = Clock::now();
+  DrawIfDue();
 }
 
 void Progress::Draw(bool last) {

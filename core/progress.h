@@ -17,6 +17,7 @@ class Progress {
   void Skip(int64_t amount);  // was done before: it counts in the fraction, not in the rate
 
  private:
+  void DrawIfDue();
   void Draw(bool last);
   using Clock = std::chrono::steady_clock;
 

@@ -104,7 +104,7 @@ struct Preparation {
   std::vector<PartRecord> records{};  // of the parts that are finished
 
   // Finds the parts that an earlier start has finished; the reader then stands behind them.
-  Status TakeOver();
+  Status TakeOver(Progress* progress);
   // Makes one more part; false where no document is left.
   StatusOr<bool> MakePart(Progress* progress);
 
@@ -162,8 +162,8 @@ Status Preparation::Encode(const std::vector<Document>& documents, PrepareCounts
   return absl::OkStatus();
 }
 
-Status Preparation::TakeOver() {
-  int64_t documents_read = 0;
+Status Preparation::TakeOver(Progress* progress) {
+  int64_t documents_read = 0, shown = 0;
   while (true) {
     const auto part = static_cast<int64_t>(records.size());
     const std::optional<PartRecord> record = parts.Find(part);
@@ -175,13 +175,15 @@ Status Preparation::TakeOver() {
       if (documents.empty()) break;
       AddToDigest(documents, &digest);
       left -= static_cast<int64_t>(documents.size());
+      progress->Skip(reader->bytes_read() - std::exchange(shown, reader->bytes_read()));
     }
     if (digest.Hex() != record->documents) break;  // other documents now
     documents_read += record->documents_read;
     records.push_back(*record);
   }
-  reader = std::make_unique<DocumentReader>(files, csv_delimiter);
+  reader = std::make_unique<DocumentReader>(files, csv_delimiter);  // back to where the last good part ends
   for (; documents_read > 0; --documents_read) WEFT_RETURN_IF_ERROR(reader->Next().status());
+  progress->Skip(reader->bytes_read() - shown);
   return absl::OkStatus();
 }
 
@@ -216,11 +218,10 @@ PrepareCounts Preparation::Counts() const {
 
 Status MakeParts(Preparation* preparation) {
   Progress progress("tokenizing", preparation->files.bytes(), "bytes");
-  WEFT_RETURN_IF_ERROR(preparation->TakeOver());
+  WEFT_RETURN_IF_ERROR(preparation->TakeOver(&progress));
   if (!preparation->records.empty()) {
     LogInfo("going on from ", preparation->parts.folder(), ": ", preparation->Counts().documents,
             " documents of an earlier start are taken over");
-    progress.Skip(preparation->reader->bytes_read());
   }
   for (bool more = true; more;) {
     WEFT_ASSIGN_OR_RETURN(more, preparation->MakePart(&progress));

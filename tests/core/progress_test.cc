@@ -30,6 +30,16 @@ TEST(Progress, Counts) {
   EXPECT_EQ(HumanCount(2.5e9), "2.50 G");
 }
 
+TEST(Progress, WhatWasDoneBeforeHasNoPartInTheRate) {
+  testing::internal::CaptureStderr();
+  {
+    Progress progress("tokenizing", 200, "bytes");
+    progress.Skip(150);
+    progress.Skip(-50);  // some of it has to be done again
+  }
+  EXPECT_THAT(testing::internal::GetCapturedStderr(), testing::HasSubstr("]  50 %  0 bytes/s"));
+}
+
 TEST(Progress, ShortWorkEndsWithOneLine) {
   testing::internal::CaptureStderr();
   {
