@@ -116,9 +116,9 @@ class Trainer {
   int64_t steps_done_ = 0;
   int64_t samples_done_ = 0;  // taken from the data; more than those of steps_done_ where data was stepped over
   StepHistory history_;
-  std::unique_ptr<RunSaves> saves_;
-  int64_t ranks_writing_ = 0;  // parts of the save under way, as of the newest control reduction
   RunLock lock_;  // of the writer
+  std::unique_ptr<RunSaves> saves_;  // its thread ends before the lock is given back
+  int64_t ranks_writing_ = 0;  // parts of the save under way, as of the newest control reduction
   StopRequest stop_request_;
   bool stopping_ = false;     // after this step; the same on all ranks
   std::string verified_;      // what checkpoints say of that check; the writer's counts
