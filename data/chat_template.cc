@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 
 #include "core/file.h"
 #include "data/jinja/interpreter.h"
@@ -168,6 +169,16 @@ StatusOr<ChatTemplate> ChatTemplate::OfModel(const std::string& folder, const st
                      "its tokenizer_config.json: name one with --template FILE.jinja");
   }
   return Parse(source->AsText()->bytes(), "chat_template", tokenizer_config_json);
+}
+
+StatusOr<std::string> ChatTemplate::IntoConfig(const std::string& tokenizer_config_json) const {
+  const StatusOr<ChatTemplate> known = OfModel("", tokenizer_config_json);
+  if (known.ok() && known->source() == source()) return tokenizer_config_json;
+  using Json = nlohmann::ordered_json;
+  Json config = Json::parse(tokenizer_config_json.empty() ? "{}" : tokenizer_config_json, nullptr, /*allow_exceptions=*/false);
+  if (!config.is_object()) return UserError("tokenizer_config.json: expected a JSON object");
+  config["chat_template"] = source();
+  return config.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 StatusOr<jinja::Text> ChatTemplate::Render(const ChatInput& input) const {

@@ -41,6 +41,9 @@ class ChatTemplate {
   // The template that belongs to a model: chat_template.jinja in `folder` (may be empty), else the chat_template of
   // tokenizer_config.json, where a list of templates is taken by its entry "default".
   static StatusOr<ChatTemplate> OfModel(const std::string& folder, const std::string& tokenizer_config_json);
+  // `tokenizer_config_json` (may be empty) with this as its chat template: what OfModel then finds, and transformers too.
+  // Unchanged where it has it already.
+  StatusOr<std::string> IntoConfig(const std::string& tokenizer_config_json) const;
   ChatTemplate(ChatTemplate&&) noexcept;
   ChatTemplate& operator=(ChatTemplate&&) noexcept;
   ~ChatTemplate();

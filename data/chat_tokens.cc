@@ -4,7 +4,8 @@
 
 #include <algorithm>
 
-#include "data/chat_template.h"
+#include "core/check.h"
+#include "data/conversation.h"
 
 namespace weft {
 namespace {
@@ -155,6 +156,19 @@ std::vector<ByteRange> SpokenRanges(const Text& text, absl::Span<const uint8_t> 
 MaskedTokens EncodeMasked(const Tokenizer& tokenizer, const Text& text, const std::vector<ByteRange>& spoken,
                           bool ends_turns, bool add_special_tokens) {
   return MaskEncoder(tokenizer, text, add_special_tokens).Run(spoken, ends_turns);
+}
+
+std::optional<int32_t> EndOfTurn(const Tokenizer& tokenizer, const ChatTemplate& chat_template) {
+  const StatusOr<Sample> talk = AsConversation({.text = "Yes.", .prompt = "Is it?"});
+  WEFT_CHECK_OK(talk);
+  const StatusOr<Text> text = chat_template.Render({.messages = talk->messages});
+  if (!text.ok()) return std::nullopt;
+  const std::vector<uint8_t> assistant_counts = {0, 0, 0, 1};  // of the sources template, other data, user, assistant
+  const std::vector<ByteRange> spoken = SpokenRanges(*text, assistant_counts, /*by_generation=*/false);
+  const MaskedTokens masked = EncodeMasked(tokenizer, *text, spoken, /*ends_turns=*/true, /*add_special_tokens=*/false);
+  if (masked.num_turns != 1 || masked.num_open_turns > 0) return std::nullopt;
+  const auto last = std::find(masked.loss_mask.rbegin(), masked.loss_mask.rend(), 1);
+  return masked.tokens[static_cast<size_t>(masked.loss_mask.rend() - last) - 1];
 }
 
 }  // namespace weft

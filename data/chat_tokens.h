@@ -9,10 +9,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/types/span.h"
+#include "data/chat_template.h"
 #include "data/jinja/text.h"
 #include "data/tokenizer.h"
 
@@ -39,5 +41,9 @@ std::vector<ByteRange> SpokenRanges(const jinja::Text& text, absl::Span<const ui
 // `add_special_tokens`: as a tokenizer does; templates write theirs.
 MaskedTokens EncodeMasked(const Tokenizer& tokenizer, const jinja::Text& text, const std::vector<ByteRange>& spoken,
                           bool ends_turns, bool add_special_tokens);
+
+// The control token that ends an assistant's turn under `chat_template`; nothing where the template writes none, or
+// refuses a question and its answer.
+std::optional<int32_t> EndOfTurn(const Tokenizer& tokenizer, const ChatTemplate& chat_template);
 
 }  // namespace weft

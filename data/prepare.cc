@@ -317,6 +317,10 @@ Status WriteStore(const Preparation& preparation, const Tokenizer& tokenizer, co
   ending.sequence_length = options.sequence_length;
   ending.tokenizer_json = tokenizer.json();
   ending.tokenizer_config_json = tokenizer.config_json();
+  const StatusOr<ChatTemplate>& chat_template = preparation.encoder.chat_template();
+  if (chat_template.ok()) {  // what is trained with is what is exported and served
+    WEFT_ASSIGN_OR_RETURN(ending.tokenizer_config_json, chat_template->IntoConfig(tokenizer.config_json()));
+  }
   ending.provenance_json = ProvenanceJson(preparation);
   WEFT_RETURN_IF_ERROR(writer->Finish(ending));
   LogResult(preparation, std::count(ending.validation.begin(), ending.validation.end(), 1));

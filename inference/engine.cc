@@ -3,9 +3,6 @@
 
 #include <algorithm>
 
-#include "core/file.h"
-#include "data/json_view.h"
-
 namespace weft {
 
 namespace {
@@ -185,28 +182,6 @@ bool Engine::DeliverText(Sequence& sequence, std::string text, FinishReason reas
   text.resize(text.size() - hold);
   const bool wanted = sequence.request.deliver({std::move(text), reason, sequence.num_tokens});
   return wanted && reason == FinishReason::kNone;
-}
-
-StatusOr<std::vector<int32_t>> ReadEosIds(const std::string& folder, const ModelConfig& config,
-                                          const Tokenizer& tokenizer) {
-  std::vector<int32_t> ids(config.eos_token_ids.begin(), config.eos_token_ids.end());
-  const std::string path = folder + "/generation_config.json";
-  const StatusOr<std::string> text = ReadFile(path);
-  if (!text.ok() && !absl::IsNotFound(text.status())) return text.status();
-  if (text.ok()) {
-    WEFT_ASSIGN_OR_RETURN(const nlohmann::json object, ParseJson(*text, path));
-    if (!object.is_object()) return DataError(path, ": not a JSON object");
-    const nlohmann::json eos = object.value("eos_token_id", nlohmann::json());
-    nlohmann::json list = eos.is_array() ? eos : nlohmann::json::array();
-    if (!eos.is_array() && !eos.is_null()) list.push_back(eos);
-    if (!list.empty()) ids.clear();
-    for (const nlohmann::json& id : list) {
-      if (!id.is_number_integer()) return DataError(path, ": eos_token_id: expected a token id or a list of them");
-      ids.push_back(id.get<int32_t>());
-    }
-  }
-  if (ids.empty() && tokenizer.eos_id().has_value()) ids.push_back(*tokenizer.eos_id());
-  return ids;
 }
 
 }  // namespace weft

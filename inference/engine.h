@@ -81,8 +81,4 @@ class Engine {
   std::thread thread_;
 };
 
-// The ids that end a text: those of generation_config.json, else of config.json, else the tokenizer's.
-StatusOr<std::vector<int32_t>> ReadEosIds(const std::string& folder, const ModelConfig& config,
-                                          const Tokenizer& tokenizer);
-
 }  // namespace weft

@@ -18,7 +18,9 @@ StatusOr<std::unique_ptr<Engine>> LoadEngine(const std::string& folder, const In
     return UserError(folder, ": the tokenizer has ", tokenizer->vocab_size(), " tokens, the model ",
                      model->config().vocab_size);
   }
-  WEFT_ASSIGN_OR_RETURN(std::vector<int32_t> eos, ReadEosIds(folder, model->config(), *tokenizer));
+  const std::vector<int64_t>& eos_of_model = model->config().eos_token_ids;
+  std::vector<int32_t> eos(eos_of_model.begin(), eos_of_model.end());
+  if (eos.empty() && tokenizer->eos_id().has_value()) eos.push_back(*tokenizer->eos_id());
   return std::make_unique<Engine>(std::move(model), std::shared_ptr<const Tokenizer>(std::move(tokenizer)),
                                   std::move(eos));
 }

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <filesystem>
 
 #include "absl/strings/str_format.h"
 #include "checkpoint/checkpoint.h"
@@ -72,7 +71,7 @@ Status InspectSchedule(const ScheduleArguments& arguments) {
 }
 
 struct ParamsArguments {
-  ConfigSources sources;  // of a run; or a model's folder as the path alone
+  ConfigSources sources;  // of a run; or a model's folder or config.json as the path alone
   int64_t ranks = 0;      // 0: pp * tp
   bool memory = false;
 };
@@ -89,8 +88,7 @@ void ListParams(const ModelConfig& config) {
 
 Status InspectParams(const ParamsArguments& arguments) {
   const std::string& path = arguments.sources.path;
-  std::error_code ignored;  // what cannot be looked at is no folder, and reading it says why
-  if (std::filesystem::is_directory(path, ignored)) {
+  if (IsModel(path)) {
     if (arguments.memory || arguments.ranks > 0 || !arguments.sources.overrides.empty() || !arguments.sources.deepspeed_path.empty()) {
       return UserError(path, " is a model; --memory and its options need the configuration of a run, with model.path: ", path);
     }
@@ -182,8 +180,8 @@ void AddScheduleVerb(CLI::App& inspect, const ChooseVerb& choose) {
 void AddParamsVerb(CLI::App& inspect, const ChooseVerb& choose) {
   CLI::App* verb = inspect.add_subcommand("params", "List a model's parameters, or say what they take of each rank's memory");
   auto arguments = std::make_shared<ParamsArguments>();
-  AddConfigSources(*verb, arguments->sources, "MODEL_OR_CONFIG",
-                   "A Hugging Face folder (only its config.json is read), or a run's YAML or JSON");
+  AddConfigSources(*verb, arguments->sources, "MODEL_OR_CONFIG,--config",
+                   "A Hugging Face folder or its config.json, which is all that is read; or a run's YAML or JSON");
   verb->add_flag("--memory", arguments->memory, "Of a run: bytes a rank, where they are, before anything is allocated");
   verb->add_option("--ranks", arguments->ranks, "Of a run: ranks of the job; left out, parallel.pp * parallel.tp")
       ->check(CLI::Range(1, 1 << 30));

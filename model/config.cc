@@ -1,6 +1,8 @@
 // Reading and writing of config.json (see config.h).
 #include "model/config.h"
 
+#include <filesystem>
+
 #include "core/file.h"
 #include "model/config_limits.h"
 #include "model/gpt2_config.h"
@@ -61,9 +63,6 @@ Status RefuseUnsupported(JsonReader& reader, const ModelConfig& config, const st
     return UserError(where, ": partial_rotary_factor: heads that are rotated in part are not supported");
   }
   if (reader.Has("quantization_config")) return UserError(where, ": quantization_config: quantised weights are not supported");
-  if (reader.Has("num_experts") || reader.Has("n_routed_experts") || reader.Has("num_local_experts")) {
-    return UserError(where, ": mixture-of-experts models are not supported yet");
-  }
   return reader.status();
 }
 
@@ -85,6 +84,9 @@ StatusOr<ModelConfig> ModelConfigFromJson(const json& object, const std::string&
   JsonReader reader(object, where);
   ModelConfig c;
   c.model_type = reader.String("model_type", "llama");
+  if (reader.Has("num_experts") || reader.Has("n_routed_experts") || reader.Has("num_local_experts")) {
+    return UserError(where, ": model_type '", c.model_type, "' is a mixture of experts, which is not supported yet");
+  }
   if (c.model_type == "gpt2") return Gpt2ConfigFromJson(object, where);
   if (c.model_type != "llama" && c.model_type != "mistral" && c.model_type != "qwen2" && c.model_type != "qwen3") {
     return UserError(where, ": model_type '", c.model_type, "' is not supported; supported are llama, mistral, qwen2, qwen3, gpt2");
@@ -124,12 +126,44 @@ StatusOr<ModelConfig> ModelConfigFromJson(const json& object, const std::string&
   return c;
 }
 
-StatusOr<ModelConfig> ReadModelConfig(const std::string& dir) {
-  const std::string path = dir + "/config.json";
+namespace {
+
+StatusOr<json> ReadJson(const std::string& path) {
   WEFT_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
-  const json object = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  json object = json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (object.is_discarded()) return DataError(path, ": not valid JSON");
-  return ModelConfigFromJson(object, path);
+  return object;
+}
+
+// Chat models name their end of turn here and not always in config.json.
+Status TakeGenerationEos(const std::string& path, ModelConfig* config) {
+  const StatusOr<json> object = ReadJson(path);
+  if (absl::IsNotFound(object.status())) return absl::OkStatus();
+  WEFT_RETURN_IF_ERROR(object.status());
+  if (!object->is_object()) return DataError(path, ": expected a JSON object");
+  JsonReader reader(*object, path);
+  const std::vector<int64_t> ids = reader.IntegerOrList("eos_token_id");
+  if (!ids.empty()) config->eos_token_ids = ids;
+  return reader.status();
+}
+
+}  // namespace
+
+bool IsModel(const std::string& path) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored)) return true;
+  const StatusOr<json> object = ReadJson(path);
+  return object.ok() && object->is_object() && object->contains("model_type");
+}
+
+StatusOr<ModelConfig> ReadModelConfig(const std::string& path) {
+  std::error_code ignored;
+  const bool is_file = std::filesystem::is_regular_file(path, ignored);
+  const std::string file = is_file ? path : path + "/config.json";
+  WEFT_ASSIGN_OR_RETURN(const json object, ReadJson(file));
+  WEFT_ASSIGN_OR_RETURN(ModelConfig config, ModelConfigFromJson(object, file));
+  if (!is_file) WEFT_RETURN_IF_ERROR(TakeGenerationEos(path + "/generation_config.json", &config));
+  return config;
 }
 
 nlohmann::ordered_json ModelConfigToJson(const ModelConfig& c) {
@@ -157,6 +191,7 @@ nlohmann::ordered_json ModelConfigToJson(const ModelConfig& c) {
   out["mlp_bias"] = false;
   out["initializer_range"] = c.initializer_range;
   out["tie_word_embeddings"] = c.tie_word_embeddings;
+  if (c.model_type == "mistral") out["sliding_window"] = nullptr;  // absent, it would be 4096 to transformers
   out["rope_theta"] = c.rope_theta;
   out["rope_scaling"] = nullptr;
   if (c.rope_scaling.kind != RopeScaling::Kind::kNone) {

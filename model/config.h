@@ -63,8 +63,10 @@ struct ModelConfig {
 
 // `where` names the source in messages (a path). What weft does not build is refused by its key.
 StatusOr<ModelConfig> ModelConfigFromJson(const nlohmann::json& json, const std::string& where);
-// Reads DIR/config.json.
-StatusOr<ModelConfig> ReadModelConfig(const std::string& dir);
+// Whether `path` is a folder or a config.json, not the configuration of a run.
+bool IsModel(const std::string& path);
+// `path`: a model's folder, or a config.json alone. What a folder's generation_config.json says of eos_token_id counts.
+StatusOr<ModelConfig> ReadModelConfig(const std::string& path);
 nlohmann::ordered_json ModelConfigToJson(const ModelConfig& config);
 
 // Parameters in all.

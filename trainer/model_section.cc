@@ -130,6 +130,7 @@ void RopeScalingSection::VisitFields(FieldVisitor& v) {
   v.Alias("type", "rope_type");
   v.Choice("rope_type", rope_type, {"default", "linear", "llama3", "yarn"},
            "how positions beyond the trained ones are scaled");
+  v.Field("rope_theta", rope_theta, "the section's own rope_theta, where transformers 5 has it");
   v.Field("factor", factor, "how many times longer than trained");
   v.Field("original_max_position_embeddings", original_max_position_embeddings, "trained length in tokens");
   v.Field("low_freq_factor", low_freq_factor,
@@ -163,6 +164,7 @@ void ModelSection::VisitFields(FieldVisitor& v) {
   v.Field("layer_norm_epsilon", layer_norm_epsilon, "gpt2: added to the variance in layer norms; default 1e-5");
   v.Field("activation_function", activation_function, "gpt2: gelu_new or gelu_pytorch_tanh, which are the same");
   v.Field("rope_theta", rope_theta, "base of the rotary frequencies");
+  v.Alias("rope_parameters", "rope_scaling");
   v.Section("rope_scaling", rope_scaling, "scaling of rotary positions");
   v.Field("max_position_embeddings", max_position_embeddings, "longest context in tokens, as written to config.json; gpt2 learns each position");
   v.Field("tie_word_embeddings", tie_word_embeddings, "the head's weights are the embedding's; default: in gpt2 alone");
@@ -192,6 +194,9 @@ void ModelSection::VisitFields(FieldVisitor& v) {
 
 void ResolveModelSection(ModelSection& model, int64_t sequence_length, const ModelFailure& fail) {
   if (!model.path.empty()) return;  // its config.json has the shape
+  if (model.rope_scaling.has_value() && model.rope_scaling->rope_theta.has_value()) {
+    model.rope_theta = *std::exchange(model.rope_scaling->rope_theta, std::nullopt);
+  }
   ResolveFamily(model, fail);
   CheckSizes(model, fail);
   ResolveHeads(model, fail);

@@ -20,6 +20,7 @@ enum class RopeType { kDefault, kLinear, kLlama3, kYarn };
 
 struct RopeScalingSection {
   RopeType rope_type = RopeType::kDefault;
+  std::optional<double> rope_theta;                         // where transformers 5 has it; empty once resolved
   std::optional<double> factor;                             // linear, llama3, yarn
   std::optional<int64_t> original_max_position_embeddings;  // llama3; yarn: max_position_embeddings where absent
   std::optional<double> low_freq_factor, high_freq_factor;  // llama3

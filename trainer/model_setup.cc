@@ -3,11 +3,13 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "core/cuda_device.h"
 #include "core/file.h"
 #include "core/progress.h"
+#include "data/chat_tokens.h"
 #include "data/tokenizer.h"
 #include "nlohmann/json.hpp"
 
@@ -86,13 +88,19 @@ Status CheckSameTokenizer(const RunConfig& config, const TokenStore& store) {
                    " --to ", store.path());
 }
 
-// The tokenizer says where documents begin and end, for whoever samples from the model.
+// The tokenizer says where documents begin and end, and its chat template what ends an assistant's turn, for whoever
+// samples from the model. A model's own ids stay.
 void TakeTokenIds(const TokenStore& store, ModelConfig* model) {
   const StatusOr<std::unique_ptr<Tokenizer>> tokenizer =
       Tokenizer::Parse(store.tokenizer_json(), store.tokenizer_config_json(), store.path());
   if (!tokenizer.ok()) return;  // a store with a tokenizer that cannot be read is refused where it is used
-  if ((*tokenizer)->bos_id().has_value()) model->bos_token_id = *(*tokenizer)->bos_id();
-  if ((*tokenizer)->eos_id().has_value()) model->eos_token_ids = {*(*tokenizer)->eos_id()};
+  std::vector<int64_t>& eos = model->eos_token_ids;
+  if (model->bos_token_id < 0) model->bos_token_id = (*tokenizer)->bos_id().value_or(-1);
+  if (eos.empty() && (*tokenizer)->eos_id().has_value()) eos = {*(*tokenizer)->eos_id()};
+  const StatusOr<ChatTemplate> chat_template = ChatTemplate::OfModel("", store.tokenizer_config_json());
+  if (!chat_template.ok()) return;
+  const std::optional<int32_t> end_of_turn = EndOfTurn(**tokenizer, *chat_template);
+  if (end_of_turn.has_value() && std::count(eos.begin(), eos.end(), *end_of_turn) == 0) eos.push_back(*end_of_turn);
 }
 
 double MemoryBytes(Device device) {
@@ -109,11 +117,8 @@ StatusOr<ModelConfig> ReadModel(const RunConfig& config) {
 
 StatusOr<ModelConfig> ResolveModel(const RunConfig& config, const TokenStore& store) {
   WEFT_ASSIGN_OR_RETURN(ModelConfig model, ReadModel(config));
-  if (config.model.path.empty()) {
-    TakeTokenIds(store, &model);
-  } else {
-    WEFT_RETURN_IF_ERROR(CheckSameTokenizer(config, store));
-  }
+  if (!config.model.path.empty()) WEFT_RETURN_IF_ERROR(CheckSameTokenizer(config, store));
+  TakeTokenIds(store, &model);
   if (store.vocab_size() > model.vocab_size) {
     return UserError("model.vocab_size is ", model.vocab_size, ", but ", store.path(), " holds token ids up to ",
                      store.vocab_size() - 1, "; it must be at least ", store.vocab_size());

@@ -116,6 +116,21 @@ TEST(ChatTemplateTest, IsFoundBesideTheTokenizerOrInItsConfig) {
   EXPECT_THAT(std::string(absent.status().message()), HasSubstr("--template"));
 }
 
+TEST(ChatTemplateTest, GoesIntoTheConfigWithoutTouchingTheRest) {
+  const auto chat_template = ChatTemplate::Parse("{{ 'é' }}", "t", "");
+  ASSERT_TRUE(chat_template.ok()) << chat_template.status();
+  const std::string same = R"({ "chat_template": "{{ 'é' }}" })";
+  EXPECT_EQ(*chat_template->IntoConfig(same), same);
+  for (const std::string config : {"", R"({"eos_token": "<e>"})", R"({"chat_template": "other", "eos_token": "<e>"})",
+                                   R"({"chat_template": [{"name": "tool_use", "template": "B"}]})"}) {
+    const auto changed = chat_template->IntoConfig(config);
+    ASSERT_TRUE(changed.ok()) << changed.status();
+    EXPECT_EQ(ChatTemplate::OfModel("", *changed)->source(), chat_template->source());
+    EXPECT_EQ(changed->find("<e>") == std::string::npos, config.find("<e>") == std::string::npos);
+  }
+  EXPECT_FALSE(chat_template->IntoConfig("[1]").ok());
+}
+
 TEST(ChatTemplateTest, MarksWhatMessagesSayAndNotWhoSaysIt) {
   const auto chat_template = ChatTemplate::Parse(
       "{% for m in messages %}<{{ m.role }}>{{ m.content | trim }}{{ m.x.y if m.x }}{% endfor %}", "t", "");

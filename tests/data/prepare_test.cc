@@ -1,7 +1,10 @@
 // `weft data prepare` on small files: which are read, in what order, with any number of threads, and its errors.
 #include "data/prepare.h"
 
+#include <filesystem>
+
 #include "core/file.h"
+#include "data/chat_template.h"
 #include "data/inspect.h"
 #include "data/token_store_hdf5.h"
 #include "data/tokenizer.h"
@@ -133,6 +136,27 @@ TEST(PrepareTest, RecognisesConversationFormats) {
   auto text = InspectData(options.to, {.num_samples = 2});
   ASSERT_TRUE(text.ok()) << text.status();
   EXPECT_THAT(*text, HasSubstr("u:q\na:»a<|endoftext|>«"));
+}
+
+TEST(PrepareTest, StoresTheTemplateThatItRenderedBy) {
+  const ScratchFolder folder;
+  ASSERT_TRUE(Tokenizer::ByteLevel()->Save(folder.Path("tokenizer")).ok());
+  const std::string talk = R"({"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]})";
+  PrepareOptions options{.inputs = {folder.Write("in.jsonl", talk)}, .to = folder.Path("data.h5"),
+                         .tokenizer = folder.Path("tokenizer"), .columns = {}, .chat_template = folder.Write("t.jinja", kTemplate)};
+  const auto stored = [&options] {
+    const Status status = PrepareData(options);
+    EXPECT_TRUE(status.ok()) << status;
+    return ChatTemplate::OfModel("", (*TokenStore::Open(options.to))->tokenizer_config_json());
+  };
+  EXPECT_EQ(stored()->source(), kTemplate);
+  folder.Write("tokenizer/chat_template.jinja", std::string("{# beside #}") + kTemplate);
+  EXPECT_EQ(stored()->source(), kTemplate) << "the named one counts";
+  options.chat_template = "";
+  EXPECT_EQ(stored()->source(), std::string("{# beside #}") + kTemplate);
+  std::filesystem::remove(folder.Path("tokenizer/chat_template.jinja"));
+  options.inputs = {folder.Write("in.txt", "text")};
+  EXPECT_FALSE(stored().ok()) << "there is none";
 }
 
 TEST(PrepareTest, JoinsPromptAndCompletionWithoutATemplate) {
