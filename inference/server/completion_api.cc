@@ -1,35 +1,35 @@
-// Reads and writes the bodies (see completion_api.h).
+// Reads calls, field by field (see completion_api.h).
 #include "inference/server/completion_api.h"
 
+#include <algorithm>
 #include <ctime>
 #include <limits>
 #include <map>
 #include <random>
 
-#include "absl/strings/str_format.h"
+#include "data/chat_tokens.h"
+#include "data/conversation.h"
+#include "data/jinja/json_value.h"
 #include "data/json_view.h"
 
 namespace weft {
 namespace {
 
 using Json = nlohmann::json;
-using OrderedJson = nlohmann::ordered_json;
 
 constexpr size_t kMaxStops = 16;
-constexpr size_t kMaxMessageBytes = 1000;
-constexpr char kParamPayload[] = "weft/param";  // the field that a status is about
 
 template <typename... Parts>
 Status FieldError(std::string_view field, const Parts&... parts) {
   const std::string name(field.substr(0, 100));
   Status status = UserError(name, ": ", parts...);
-  status.SetPayload(kParamPayload, absl::Cord(name));
+  status.SetPayload(kFieldPayload, absl::Cord(name));
   return status;
 }
 
-std::string Dump(const OrderedJson& json) { return json.dump(-1, ' ', false, OrderedJson::error_handler_t::replace); }
+bool IsGiven(const Json& body, const char* name) { return body.contains(name) && !body[name].is_null(); }
 
-// --- Reading a call --------------------------------------------------------------------------------------------------
+// --- Fields of both kinds --------------------------------------------------------------------------------------------
 
 StatusOr<int64_t> ReadInteger(const std::string& name, const Json& value) {
   if (!value.is_number_integer()) return FieldError(name, "expected an integer");
@@ -61,6 +61,82 @@ StatusOr<std::vector<std::string>> ReadStops(const std::string& name, const Json
   return stops;
 }
 
+StatusOr<bool> ReadIncludeUsage(const std::string& name, const Json& value) {
+  if (!value.is_object()) return FieldError(name, "expected an object");
+  bool include_usage = false;
+  for (const auto& [key, member] : value.items()) {
+    const std::string path = StrCat(name, ".", key);
+    if (key != "include_usage") return FieldError(path, "not supported");
+    WEFT_ASSIGN_OR_RETURN(include_usage, ReadBool(path, member));
+  }
+  return include_usage;
+}
+
+// Fields of the API that weft does not build, with the values that ask for nothing.
+bool AsksForNothing(const std::string& name, const Json& value) {
+  static const std::map<std::string, Json> kNeutral = {
+      {"n", 1},          {"best_of", 1},          {"echo", false},          {"suffix", ""},
+      {"min_p", 0},      {"presence_penalty", 0}, {"frequency_penalty", 0}, {"logit_bias", Json::object()},
+      {"logprobs", false}, {"top_logprobs", 0},   {"repetition_penalty", 1}, {"tools", Json::array()},
+      {"tool_choice", "none"}, {"response_format", {{"type", "text"}}}};
+  if (name == "user") return true;  // a label of the client's own
+  const auto found = kNeutral.find(name);
+  return found != kNeutral.end() && value == found->second;
+}
+
+template <typename T, typename Field>
+Status Take(StatusOr<T> read, Field& to) {
+  if (read.ok()) to = *std::move(read);
+  return read.status();
+}
+
+// Takes a field that both kinds of calls have into `call`.
+Status ReadField(const std::string& name, const Json& value, CompletionCall& call) {
+  CompletionRequest& request = call.generation;
+  if (name == "max_tokens") return Take(ReadInteger(name, value), request.max_tokens);
+  if (name == "temperature") return Take(ReadNumber(name, value), request.sampling.temperature);
+  if (name == "top_p") return Take(ReadNumber(name, value), request.sampling.top_p);
+  if (name == "top_k") return Take(ReadInteger(name, value), request.sampling.top_k);
+  if (name == "seed") return Take(ReadInteger(name, value), request.sampling.seed);
+  if (name == "stop") return Take(ReadStops(name, value), request.stop);
+  if (name == "ignore_eos") return Take(ReadBool(name, value), request.ignore_eos);
+  if (name == "stream") return Take(ReadBool(name, value), call.stream);
+  if (name == "stream_options") return Take(ReadIncludeUsage(name, value), call.include_usage);
+  if (AsksForNothing(name, value)) return absl::OkStatus();
+  return FieldError(name, "this value, or the whole field, is not supported");
+}
+
+Status CheckModel(const Json& body, std::string_view model_name) {
+  const auto model = body.find("model");
+  if (model == body.end() || model->is_null()) return absl::OkStatus();  // there is only one
+  if (!model->is_string()) return FieldError("model", "expected a string");
+  const std::string& name = model->get_ref<const std::string&>();
+  if (name == model_name) return absl::OkStatus();
+  Status status = absl::NotFoundError(
+      StrCat("the model '", name.substr(0, 200), "' does not exist; this server has '", model_name, "'"));
+  status.SetPayload(kFieldPayload, absl::Cord("model"));
+  return status;
+}
+
+uint64_t ByChance() {
+  static thread_local std::random_device device;
+  return uint64_t{device()} << 32 | device();
+}
+
+// The call's fields, after checking the model; seeds `call`.
+StatusOr<Json> BeginCall(std::string_view body, std::string_view model_name, CompletionCall& call) {
+  WEFT_ASSIGN_OR_RETURN(Json json, ParseJson(body, "the request's body"));
+  if (!json.is_object()) return UserError("the request's body: expected a JSON object");
+  WEFT_RETURN_IF_ERROR(CheckModel(json, model_name));
+  if (IsGiven(json, "stream_options") && json.value("stream", Json()) != true) {
+    return FieldError("stream_options", "only together with \"stream\": true");
+  }
+  call.generation.sampling.seed = ByChance();
+  return json;
+}
+
+// --- A text ----------------------------------------------------------------------------------------------------------
+
 // A text, a list of token ids, or a list that holds one of these.
 StatusOr<std::vector<int32_t>> ReadPrompt(const std::string& name, const Json& value, const Tokenizer& tokenizer) {
   if (value.is_string()) return tokenizer.Encode(value.get_ref<const std::string&>());
@@ -82,185 +158,103 @@ StatusOr<std::vector<int32_t>> ReadPrompt(const std::string& name, const Json& v
   return tokens;
 }
 
-StatusOr<bool> ReadIncludeUsage(const std::string& name, const Json& value) {
+// --- A conversation --------------------------------------------------------------------------------------------------
+
+// A message's content as one text: a string as it is, of OpenAI's list of parts the texts.
+StatusOr<jinja::Value> ReadContent(const jinja::Value& content) {
+  if (content.AsText() != nullptr || content.is_none()) return content;
+  if (content.AsList() == nullptr) return UserError("content: expected a text or a list of parts");
+  jinja::Text text;
+  for (const jinja::Value& part : content.AsList()->items) {
+    const jinja::Value* type = part.AsDict() == nullptr ? nullptr : part.AsDict()->Find("type");
+    const jinja::Value* said = part.AsDict() == nullptr ? nullptr : part.AsDict()->Find("text");
+    const bool is_text = type != nullptr && type->AsText() != nullptr && type->AsText()->bytes() == "text";
+    if (!is_text || said == nullptr || said->AsText() == nullptr) {
+      return UserError(R"(content: of parts only {"type": "text", "text": "..."} is supported)");
+    }
+    text.Append(*said->AsText());
+  }
+  return jinja::Value(std::move(text));
+}
+
+// The messages as templates take them. Read from the body itself, because keys keep their order there.
+StatusOr<jinja::Value> ReadMessages(std::string_view body) {
+  WEFT_ASSIGN_OR_RETURN(const jinja::Value root, jinja::ParseJsonValue(body, "the request's body"));
+  WEFT_ASSIGN_OR_RETURN(const Sample sample, ReadSample(root, {.format = RecordFormat::kMessages}));
+  std::vector<jinja::Value> messages = sample.messages.AsList()->items;
+  for (size_t i = 0; i < messages.size(); ++i) {
+    jinja::Dict message = *messages[i].AsDict();
+    StatusOr<jinja::Value> content = ReadContent(*message.Find("content"));
+    if (!content.ok()) return WithContext(content.status(), StrCat("messages[", i, "]"));
+    message.Set(jinja::Text("content"), *std::move(content));
+    WEFT_ASSIGN_OR_RETURN(messages[i], jinja::MakeDict(std::move(message)));
+  }
+  return jinja::MakeList(std::move(messages));
+}
+
+// Variables for the template: {"enable_thinking": false}.
+StatusOr<std::vector<std::pair<std::string, jinja::Value>>> ReadVariables(const std::string& name, const Json& value) {
   if (!value.is_object()) return FieldError(name, "expected an object");
-  bool include_usage = false;
+  std::vector<std::pair<std::string, jinja::Value>> variables;
   for (const auto& [key, member] : value.items()) {
-    const std::string path = StrCat(name, ".", key);
-    if (key != "include_usage") return FieldError(path, "not supported");
-    WEFT_ASSIGN_OR_RETURN(include_usage, ReadBool(path, member));
+    WEFT_ASSIGN_OR_RETURN(jinja::Value variable, jinja::ParseJsonValue(member.dump(), StrCat(name, ".", key)));
+    variables.emplace_back(key, std::move(variable));
   }
-  return include_usage;
+  return variables;
 }
 
-// Fields of the API that weft does not build, with the values that ask for nothing.
-bool AsksForNothing(const std::string& name, const Json& value) {
-  static const std::map<std::string, Json> kNeutral = {
-      {"n", 1},          {"best_of", 1},          {"echo", false},          {"suffix", ""},
-      {"min_p", 0},      {"presence_penalty", 0}, {"frequency_penalty", 0}, {"logit_bias", Json::object()},
-      {"logprobs", {}},  {"repetition_penalty", 1}};
-  if (name == "user") return true;  // a label of the client's own
-  const auto found = kNeutral.find(name);
-  return found != kNeutral.end() && value == found->second;
-}
-
-// Takes one field into `call`.
-Status ReadField(const std::string& name, const Json& value, const Tokenizer& tokenizer, CompletionCall& call) {
-  CompletionRequest& request = call.generation;
-  const auto take = [](auto read, auto& to) {
-    if (read.ok()) to = *std::move(read);
-    return read.status();
-  };
-  if (name == "prompt") return take(ReadPrompt(name, value, tokenizer), request.prompt);
-  if (name == "max_tokens") return take(ReadInteger(name, value), request.max_tokens);
-  if (name == "temperature") return take(ReadNumber(name, value), request.sampling.temperature);
-  if (name == "top_p") return take(ReadNumber(name, value), request.sampling.top_p);
-  if (name == "top_k") return take(ReadInteger(name, value), request.sampling.top_k);
-  if (name == "seed") return take(ReadInteger(name, value), request.sampling.seed);
-  if (name == "stop") return take(ReadStops(name, value), request.stop);
-  if (name == "ignore_eos") return take(ReadBool(name, value), request.ignore_eos);
-  if (name == "stream") return take(ReadBool(name, value), call.stream);
-  if (name == "stream_options") return take(ReadIncludeUsage(name, value), call.include_usage);
-  if (AsksForNothing(name, value)) return absl::OkStatus();
-  return FieldError(name, "this value, or the whole field, is not supported");
-}
-
-Status CheckModel(const Json& body, std::string_view model_name) {
-  const auto model = body.find("model");
-  if (model == body.end() || model->is_null()) return absl::OkStatus();  // there is only one
-  if (!model->is_string()) return FieldError("model", "expected a string");
-  const std::string& name = model->get_ref<const std::string&>();
-  if (name == model_name) return absl::OkStatus();
-  Status status = absl::NotFoundError(
-      StrCat("the model '", name.substr(0, 200), "' does not exist; this server has '", model_name, "'"));
-  status.SetPayload(kParamPayload, absl::Cord("model"));
-  return status;
-}
-
-uint64_t ByChance() {
-  static thread_local std::random_device device;
-  return uint64_t{device()} << 32 | device();
-}
-
-// --- Writing answers -------------------------------------------------------------------------------------------------
-
-OrderedJson FinishReasonJson(FinishReason reason) {
-  if (reason == FinishReason::kNone) return nullptr;
-  return reason == FinishReason::kLength ? "length" : "stop";
-}
-
-OrderedJson ChoiceJson(std::string_view text, FinishReason reason) {
-  return {{"index", 0},
-          {"text", std::string(text)},
-          {"logprobs", nullptr},
-          {"finish_reason", FinishReasonJson(reason)}};
-}
-
-OrderedJson UsageJson(int64_t prompt_tokens, int64_t completion_tokens) {
-  return {{"prompt_tokens", prompt_tokens},
-          {"completion_tokens", completion_tokens},
-          {"total_tokens", prompt_tokens + completion_tokens}};
-}
-
-OrderedJson CompletionJson(const std::string& id, int64_t created, const std::string& model, OrderedJson choices) {
-  return {{"id", id},
-          {"object", "text_completion"},
-          {"created", created},
-          {"model", model},
-          {"choices", std::move(choices)}};
-}
-
-const char* ErrorType(int http_status) {
-  switch (http_status) {
-    case 404:
-      return "not_found_error";
-    case 429:
-      return "rate_limit_error";
-    case 500:
-      return "server_error";
-    case 503:
-      return "unavailable_error";
-    default:
-      return "invalid_request_error";
-  }
+// The prompt of a conversation.
+StatusOr<std::vector<int32_t>> RenderPrompt(std::string_view body, ChatInput input, const Tokenizer& tokenizer,
+                                            const ChatTemplate& chat_template) {
+  WEFT_ASSIGN_OR_RETURN(input.messages, ReadMessages(body));
+  input.add_generation_prompt = true;
+  input.now = std::time(nullptr);
+  WEFT_ASSIGN_OR_RETURN(const jinja::Text text, chat_template.Render(input));
+  return EncodeMasked(tokenizer, text, /*spoken=*/{}, /*ends_turns=*/false, /*add_special_tokens=*/false).tokens;
 }
 
 }  // namespace
 
 StatusOr<CompletionCall> ParseCompletionCall(std::string_view body, std::string_view model_name,
                                              const Tokenizer& tokenizer) {
-  WEFT_ASSIGN_OR_RETURN(const Json json, ParseJson(body, "the request's body"));
-  if (!json.is_object()) return UserError("the request's body: expected a JSON object");
-  WEFT_RETURN_IF_ERROR(CheckModel(json, model_name));
   CompletionCall call;
-  call.generation.sampling.seed = ByChance();
+  WEFT_ASSIGN_OR_RETURN(const Json json, BeginCall(body, model_name, call));
   for (const auto& [name, value] : json.items()) {
     if (name == "model" || value.is_null()) continue;
-    WEFT_RETURN_IF_ERROR(ReadField(name, value, tokenizer, call));
+    if (name == "prompt") {
+      WEFT_ASSIGN_OR_RETURN(call.generation.prompt, ReadPrompt(name, value, tokenizer));
+    } else {
+      WEFT_RETURN_IF_ERROR(ReadField(name, value, call));
+    }
   }
-  if (!json.contains("prompt") || json["prompt"].is_null()) return FieldError("prompt", "is missing");
-  if (!call.stream && json.contains("stream_options") && !json["stream_options"].is_null()) {
-    return FieldError("stream_options", "only together with \"stream\": true");
-  }
+  if (!IsGiven(json, "prompt")) return FieldError("prompt", "is missing");
   return call;
 }
 
-int HttpStatusOf(const Status& status) {
-  switch (status.code()) {
-    case absl::StatusCode::kInvalidArgument:
-      return 400;
-    case absl::StatusCode::kNotFound:
-      return 404;
-    case absl::StatusCode::kResourceExhausted:
-      return 429;
-    case absl::StatusCode::kUnavailable:
-      return 503;
-    default:
-      return 500;
+StatusOr<CompletionCall> ParseChatCall(std::string_view body, std::string_view model_name, const Tokenizer& tokenizer,
+                                       const StatusOr<ChatTemplate>& chat_template, int64_t capacity) {
+  CompletionCall call = {.kind = CallKind::kChat};
+  WEFT_ASSIGN_OR_RETURN(const Json json, BeginCall(body, model_name, call));
+  ChatInput input;
+  for (const auto& [name, value] : json.items()) {
+    if (name == "model" || name == "messages" || value.is_null()) continue;
+    if (name == "max_completion_tokens") {
+      WEFT_ASSIGN_OR_RETURN(call.generation.max_tokens, ReadInteger(name, value));
+    } else if (name == "chat_template_kwargs") {
+      WEFT_ASSIGN_OR_RETURN(input.variables, ReadVariables(name, value));
+    } else {
+      WEFT_RETURN_IF_ERROR(ReadField(name, value, call));
+    }
   }
-}
-
-std::string ErrorBody(int http_status, const Status& status) {
-  const auto param = status.GetPayload(kParamPayload);
-  const OrderedJson error = {{"message", std::string(ToStd(status.message()).substr(0, kMaxMessageBytes))},
-                             {"type", ErrorType(http_status)},
-                             {"param", param.has_value() ? OrderedJson(std::string(*param)) : OrderedJson()},
-                             {"code", http_status}};
-  return Dump({{"error", error}});
-}
-
-std::string HealthBody() { return Dump({{"status", "ok"}}); }
-
-std::string ModelsBody(std::string_view model_name, int64_t created, int64_t capacity) {
-  const OrderedJson model = {{"id", std::string(model_name)}, {"object", "model"}, {"created", created},
-                             {"owned_by", "weft"}, {"max_model_len", capacity}};
-  return Dump({{"object", "list"}, {"data", OrderedJson::array({model})}});
-}
-
-CompletionAnswer::CompletionAnswer(std::string_view model_name, int64_t prompt_tokens, bool include_usage)
-    : model_name_(model_name),
-      prompt_tokens_(prompt_tokens),
-      include_usage_(include_usage),
-      id_(absl::StrFormat("cmpl-%016x%016x", ByChance(), ByChance())),
-      created_(std::time(nullptr)) {}
-
-std::string CompletionAnswer::Body(std::string_view text, const Delivery& last) const {
-  OrderedJson json = CompletionJson(id_, created_, model_name_, OrderedJson::array({ChoiceJson(text, last.finished)}));
-  json["usage"] = UsageJson(prompt_tokens_, last.completion_tokens);
-  return Dump(json);
-}
-
-std::string CompletionAnswer::Chunk(const Delivery& delivery) const {
-  OrderedJson json =
-      CompletionJson(id_, created_, model_name_, OrderedJson::array({ChoiceJson(delivery.text, delivery.finished)}));
-  if (include_usage_) json["usage"] = nullptr;
-  return Dump(json);
-}
-
-std::string CompletionAnswer::UsageChunk(const Delivery& last) const {
-  OrderedJson json = CompletionJson(id_, created_, model_name_, OrderedJson::array());
-  json["usage"] = UsageJson(prompt_tokens_, last.completion_tokens);
-  return Dump(json);
+  if (!chat_template.ok()) return chat_template.status();
+  StatusOr<std::vector<int32_t>> prompt = RenderPrompt(body, std::move(input), tokenizer, *chat_template);
+  if (!prompt.ok()) return FieldError("messages", ToStd(prompt.status().message()));
+  call.generation.prompt = *std::move(prompt);
+  if (!IsGiven(json, "max_tokens") && !IsGiven(json, "max_completion_tokens")) {
+    const auto prompt_tokens = static_cast<int64_t>(call.generation.prompt.size());
+    call.generation.max_tokens = std::max<int64_t>(1, capacity - prompt_tokens);
+  }
+  return call;
 }
 
 }  // namespace weft

@@ -16,6 +16,7 @@
 #include <thread>
 #include <vector>
 
+#include "inference/server/completion_answer.h"
 #include "inference/server/completion_api.h"
 
 namespace weft {
@@ -116,9 +117,10 @@ std::string_view PathOf(const Request& request) {
 }  // namespace
 
 struct Server::Impl {
-  Impl(const ServerOptions& options, std::unique_ptr<Engine> engine)
-      : options(options), io(options.num_threads), acceptor(net::make_strand(io)), signals(acceptor.get_executor()),
-        deadline(acceptor.get_executor()), engine(std::move(engine)) {}
+  Impl(const ServerOptions& options, std::unique_ptr<Engine> engine, StatusOr<ChatTemplate> chat_template)
+      : options(options), chat_template(std::move(chat_template)), io(options.num_threads),
+        acceptor(net::make_strand(io)), signals(acceptor.get_executor()), deadline(acceptor.get_executor()),
+        engine(std::move(engine)) {}
 
   Status Listen();
   net::awaitable<void> AcceptAll();
@@ -126,6 +128,7 @@ struct Server::Impl {
   void CallEnded();
 
   const ServerOptions options;
+  const StatusOr<ChatTemplate> chat_template;
   const int64_t started = std::time(nullptr);
   uint16_t port = 0;  // that it listens on
   net::io_context io;
@@ -149,7 +152,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
  private:
   net::awaitable<bool> Answer(const Request& request);
   net::awaitable<bool> RefuseUnreadable(ErrorCode error);
-  net::awaitable<bool> Complete(const Request& request);
+  net::awaitable<bool> Complete(const Request& request, CallKind kind);
+  StatusOr<CompletionCall> Parse(const Request& request, CallKind kind) const;
   net::awaitable<bool> AnswerWhole(const Request& request, const CompletionAnswer& answer, Mailbox& mailbox);
   net::awaitable<bool> AnswerAsStream(const Request& request, const CompletionAnswer& answer, bool include_usage,
                                       Mailbox& mailbox);
@@ -219,7 +223,7 @@ net::awaitable<bool> Connection::RefuseUnreadable(ErrorCode error) {
 
 net::awaitable<bool> Connection::Answer(const Request& request) {
   const std::string_view path = PathOf(request);
-  const bool completes = path == "/v1/completions";
+  const bool chats = path == "/v1/chat/completions", completes = chats || path == "/v1/completions";
   if (!completes && path != "/health" && path != "/v1/models") {
     co_return co_await Send(MakeError(request, 404, absl::NotFoundError(StrCat("there is no ", path.substr(0, 200)))));
   }
@@ -236,21 +240,27 @@ net::awaitable<bool> Connection::Answer(const Request& request) {
     co_return co_await Send(MakeResponse(request, 200, models));
   }
   ++server_.num_calls;
-  const bool goes_on = co_await Complete(request);
+  const bool goes_on = co_await Complete(request, chats ? CallKind::kChat : CallKind::kText);
   server_.CallEnded();
   co_return goes_on;
 }
 
-net::awaitable<bool> Connection::Complete(const Request& request) {
+StatusOr<CompletionCall> Connection::Parse(const Request& request, CallKind kind) const {
+  const std::string& name = server_.options.model_name;
+  const Engine& engine = *server_.engine;
+  if (kind == CallKind::kText) return ParseCompletionCall(request.body(), name, engine.tokenizer());
+  return ParseChatCall(request.body(), name, engine.tokenizer(), server_.chat_template, engine.capacity());
+}
+
+net::awaitable<bool> Connection::Complete(const Request& request, CallKind kind) {
   const auto type = request[http::field::content_type];
   if (!type.empty() && !type.starts_with("application/json")) {
     co_return co_await Send(MakeError(request, 415, UserError("Content-Type: expected application/json")));
   }
-  StatusOr<CompletionCall> call =
-      ParseCompletionCall(request.body(), server_.options.model_name, server_.engine->tokenizer());
+  StatusOr<CompletionCall> call = Parse(request, kind);
   if (!call.ok()) co_return co_await Send(MakeError(request, HttpStatusOf(call.status()), call.status()));
 
-  const CompletionAnswer answer(server_.options.model_name, static_cast<int64_t>(call->generation.prompt.size()),
+  const CompletionAnswer answer(kind, server_.options.model_name, static_cast<int64_t>(call->generation.prompt.size()),
                                 call->include_usage);
   const auto mailbox = std::make_shared<Mailbox>(stream_.get_executor());
   call->generation.deliver = [mailbox](const Delivery& delivery) { return mailbox->Put(delivery); };
@@ -298,14 +308,18 @@ net::awaitable<bool> Connection::AnswerAsStream(const Request& request, const Co
   co_await http::async_write_header(stream_, serializer, To(error));
   if (error) co_return false;
 
+  if (const std::optional<std::string> opening = answer.OpeningChunk()) co_await SendEvent(*opening, chunked);
   std::optional<Delivery> delivery;
   do {
     delivery = co_await mailbox.Take();
     if (!delivery.has_value()) co_return false;
     const bool cancelled = delivery->finished == FinishReason::kCancelled;
-    std::string event = cancelled ? ErrorBody(503, kStopping) : answer.Chunk(*delivery);
-    const bool sent = co_await SendEvent(std::move(event), chunked);
-    if (!sent) co_return false;
+    const std::vector<std::string> chunks =
+        cancelled ? std::vector<std::string>{ErrorBody(503, kStopping)} : answer.Chunks(*delivery);
+    for (const std::string& chunk : chunks) {
+      const bool sent = co_await SendEvent(chunk, chunked);
+      if (!sent) co_return false;
+    }
   } while (delivery->finished == FinishReason::kNone);
   if (include_usage) co_await SendEvent(answer.UsageChunk(*delivery), chunked);
   const bool sent = co_await SendEvent("[DONE]", chunked);
@@ -387,8 +401,9 @@ void Server::Impl::CallEnded() {
 Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Server::~Server() = default;
 
-StatusOr<std::unique_ptr<Server>> Server::Listen(const ServerOptions& options, std::unique_ptr<Engine> engine) {
-  auto impl = std::make_unique<Impl>(options, std::move(engine));
+StatusOr<std::unique_ptr<Server>> Server::Listen(const ServerOptions& options, std::unique_ptr<Engine> engine,
+                                                 StatusOr<ChatTemplate> chat_template) {
+  auto impl = std::make_unique<Impl>(options, std::move(engine), std::move(chat_template));
   WEFT_RETURN_IF_ERROR(impl->Listen());
   return std::unique_ptr<Server>(new Server(std::move(impl)));
 }

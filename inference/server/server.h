@@ -1,4 +1,5 @@
-// Server: an engine behind HTTP/1.1: GET /health, GET /v1/models, POST /v1/completions, plain or as server-sent events.
+// Server: an engine behind HTTP/1.1: GET /health, GET /v1/models, POST /v1/completions and POST /v1/chat/completions,
+// plain or as server-sent events.
 //
 // Connections are coroutines over a few threads; the engine's one thread does the work. A client that goes away cancels
 // what it asked for. No TLS and no authentication: for a loopback address, or behind a proxy that has both.
@@ -9,6 +10,7 @@
 #include <string>
 
 #include "core/status.h"
+#include "data/chat_template.h"
 #include "inference/engine.h"
 
 namespace weft {
@@ -23,8 +25,10 @@ struct ServerOptions {
 
 class Server {
  public:
-  // Binds and listens, so that an address in use is an error here (InvalidArgument).
-  static StatusOr<std::unique_ptr<Server>> Listen(const ServerOptions& options, std::unique_ptr<Engine> engine);
+  // Binds and listens, so that an address in use is an error here (InvalidArgument). What is wrong with `chat_template` is
+  // told to whoever asks for a chat.
+  static StatusOr<std::unique_ptr<Server>> Listen(const ServerOptions& options, std::unique_ptr<Engine> engine,
+                                                  StatusOr<ChatTemplate> chat_template);
   ~Server();
 
   uint16_t port() const;

@@ -105,7 +105,7 @@ TEST_P(GoldenModel, TakesPyTorchsAdamWSteps) {
   ExpectByName("after.", [this](int id) { return rig_.store.Master(id); });
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, GoldenModel, testing::Values("llama", "llama_tied", "qwen2", "qwen3", "gpt2"),
+INSTANTIATE_TEST_SUITE_P(Models, GoldenModel, testing::Values("llama", "llama_tied", "mistral", "qwen2", "qwen3", "gpt2"),
                          [](const auto& info) { return info.param; });
 
 }  // namespace

@@ -10,7 +10,7 @@ weights and rounded to f32 when written. Where transformers asks for f32 by name
 makes it get f64. To show that this changes nothing but rounding, each model also runs unpatched in f32, and the script
 fails unless both runs agree to F32_TOLERANCE.
 
-Sources: transformers' Llama, Qwen2, Qwen3 and GPT-2 models and its ROPE_INIT_FUNCTIONS; torch.optim.AdamW.
+Sources: transformers' Llama, Mistral, Qwen2, Qwen3 and GPT-2 models and its ROPE_INIT_FUNCTIONS; torch.optim.AdamW.
 """
 
 import json
@@ -54,6 +54,10 @@ MODELS = {
         vocab_size=97, hidden_size=40, num_hidden_layers=2, num_attention_heads=5, num_key_value_heads=1,
         intermediate_size=56, max_position_embeddings=64, rms_norm_eps=1e-6, tie_word_embeddings=True,
         rope_parameters=dict(rope_type="default", rope_theta=10000.0), **SPECIAL_TOKENS),
+    "mistral": transformers.MistralConfig(
+        vocab_size=96, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, head_dim=12,
+        intermediate_size=72, max_position_embeddings=64, rms_norm_eps=1e-5, tie_word_embeddings=False,
+        sliding_window=64, rope_parameters=dict(rope_type="default", rope_theta=100.0), **SPECIAL_TOKENS),
     "qwen2": transformers.Qwen2Config(
         vocab_size=96, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
         intermediate_size=72, max_position_embeddings=64, rms_norm_eps=1e-6, tie_word_embeddings=True,

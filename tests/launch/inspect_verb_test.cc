@@ -1,6 +1,8 @@
-// `weft inspect schedule` as users run it.
+// `weft inspect schedule` and `weft inspect params` as users run them.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <cstdlib>
 
 #include "tests/launch/job.h"
 
@@ -48,6 +50,26 @@ TEST(InspectSchedule, NamesTheKeyOfAMistake) {
   const JobResult schedule = Inspect("--set parallel.schedule=zigzag");
   EXPECT_EQ(schedule.exit_code, 2);
   EXPECT_THAT(schedule.err, HasSubstr("zero_bubble"));
+}
+
+TEST(InspectParams, TakesAFolderOrAConfigJson) {
+  const std::string folder = "tests/golden/mistral/model";
+  const JobResult given = RunWeft("inspect params " + folder);
+  EXPECT_EQ(given.exit_code, 0) << given.err;
+  EXPECT_THAT(given.out, HasSubstr("model.layers.1.self_attn.q_proj.weight"));
+  EXPECT_THAT(given.out, testing::EndsWith("\n29344 parameters\n"));
+  EXPECT_EQ(RunWeft("inspect params " + folder + "/config.json").out, given.out);
+  EXPECT_EQ(RunWeft("inspect params --config " + folder + "/config.json").out, given.out);
+  EXPECT_THAT(RunWeft("inspect params configs/tiny.yaml").out, HasSubstr(" parameters\n"));
+  EXPECT_EQ(RunWeft("inspect params --memory " + folder + "/config.json").exit_code, 2);
+}
+
+TEST(InspectParams, RefusesByNameWhatIsNotBuilt) {
+  const char* fixtures = std::getenv("WEFT_FIXTURES");
+  if (fixtures == nullptr) GTEST_SKIP() << "WEFT_FIXTURES is not set";
+  const JobResult job = RunWeft("inspect params --config " + std::string(fixtures) + "/configs/hf/DeepSeek-V3.json");
+  EXPECT_EQ(job.exit_code, 2);
+  EXPECT_THAT(job.err, HasSubstr("model_type 'deepseek_v3' is a mixture of experts, which is not supported yet\n"));
 }
 
 }  // namespace

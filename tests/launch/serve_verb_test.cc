@@ -29,14 +29,20 @@ class ServeVerb : public testing::Test {
 };
 
 // Starts a server, waits for its line, takes its port from there, asks it by bash's own sockets, ends it by a signal.
-std::string AskOnce(const std::string& model, const std::string& signal) {
+struct Question {
+  std::string path, body;
+};
+const Question kText = {
+    "/v1/completions", R"({"model": "tiny", "prompt": "int ", "max_tokens": 3, "temperature": 0, "ignore_eos": true})"};
+
+std::string AskOnce(const std::string& model, const std::string& signal, const Question& question = kText) {
   return "log=$(mktemp); " + std::string(WEFT_BINARY) + " serve " + model +
          " --port 0 --model-name tiny 2>$log & server=$!\n"
          "for i in $(seq 600); do grep -q '^serving tiny at http://127.0.0.1:' $log && break; sleep 0.1; done\n"
          "port=$(sed -n 's/^serving.*://p' $log); rm $log\n"
          "exec 3<>/dev/tcp/127.0.0.1/$port\n"
-         "body='{\"model\": \"tiny\", \"prompt\": \"int \", \"max_tokens\": 3, \"temperature\": 0, \"ignore_eos\": true}'\n"
-         "printf 'POST /v1/completions HTTP/1.0\\r\\nContent-Length: %d\\r\\n\\r\\n%s' ${#body} \"$body\" >&3\n"
+         "body='" + question.body + "'\n"
+         "printf 'POST " + question.path + " HTTP/1.0\\r\\nContent-Length: %d\\r\\n\\r\\n%s' ${#body} \"$body\" >&3\n"
          "cat <&3\n"
          "kill -" + signal + " $server; wait $server";
 }
@@ -50,6 +56,35 @@ TEST_F(ServeVerb, AnswersUntilASignalEndsIt) {
     EXPECT_THAT(job.out, HasSubstr("200 OK"));
     EXPECT_THAT(job.out, HasSubstr("\"completion_tokens\":3"));
   }
+}
+
+// A conversation, learnt by heart: the template that `weft data prepare` was given goes with the model, and its end of a
+// turn ends the answer.
+TEST(ServeVerbChat, AnswersAsItWasTaught) {
+  const ScratchFolder scratch;
+  std::ofstream(scratch.path() + "/t.jinja")
+      << "{% for m in messages %}{{ '<|reserved_0|>' + m.role + '\n' + m.content + '<|reserved_1|>' }}{% endfor %}"
+         "{% if add_generation_prompt %}{{ '<|reserved_0|>assistant\n' }}{% endif %}";
+  std::ofstream talks(scratch.path() + "/talks.jsonl");
+  for (int i = 0; i < 16; ++i) {
+    talks << R"({"messages": [{"role": "user", "content": "Who are you?"}, {"role": "assistant", "content": "I am weft."}]})" "\n";
+  }
+  talks.close();
+  const std::string data = scratch.path() + "/data.h5", run = scratch.path() + "/run", model = scratch.path() + "/model";
+  const JobResult prepared = RunWeft("data prepare " + scratch.path() + "/talks.jsonl --template " + scratch.path() +
+                                     "/t.jinja --validation-fraction 0 --sequence-length 64 --to " + data);
+  ASSERT_EQ(prepared.exit_code, 0) << prepared.err;
+  const JobResult trained = RunWeft("train configs/tiny.yaml --set device=cpu --set steps=60 --set optimizer.params.lr=1e-2 "
+                                    "--set data.path=" + data + " --set output=" + run);
+  ASSERT_EQ(trained.exit_code, 0) << trained.err;
+  ASSERT_EQ(RunWeft("export " + run + " --to " + model).exit_code, 0);
+  const std::string script = scratch.path() + "/ask";
+  std::ofstream(script) << AskOnce(model, "TERM", {"/v1/chat/completions", R"({"messages": [{"role": "user", "content": "Who are you?"}],
+                                                    "temperature": 0})"});
+  const JobResult job = RunShell("timeout 120 bash " + script);
+  EXPECT_EQ(job.exit_code, 0) << job.err;
+  EXPECT_THAT(job.out, HasSubstr(R"("message":{"role":"assistant","content":"I am weft.","refusal":null})"));
+  EXPECT_THAT(job.out, HasSubstr(R"("finish_reason":"stop")"));
 }
 
 TEST_F(ServeVerb, GenerateRepeatsItselfWithASeed) {

@@ -4,6 +4,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <filesystem>
+#include <map>
+
+#include "tests/data/scratch_folder.h"
+
 namespace weft {
 namespace {
 
@@ -94,6 +100,81 @@ TEST(ModelConfig, RefusesOfGpt2WhatIsNotBuilt) {
     EXPECT_EQ(config.status().code(), absl::StatusCode::kInvalidArgument) << broken.key << " " << broken.value;
     EXPECT_THAT(std::string(config.status().message()), HasSubstr(broken.key));
   }
+}
+
+TEST(ModelConfig, ReadsBothSpellingsOfRotaryPositions) {
+  nlohmann::json older = Llama(), newer = Llama();
+  older["rope_theta"] = 5e5;
+  older["rope_scaling"] = {{"type", "llama3"},      {"factor", 8.0},          {"original_max_position_embeddings", 8192},
+                           {"low_freq_factor", 1.0}, {"high_freq_factor", 4.0}};
+  older["torch_dtype"] = "bfloat16";
+  newer.erase("rope_theta");
+  newer["rope_parameters"] = older["rope_scaling"];
+  newer["rope_parameters"].erase("type");
+  newer["rope_parameters"]["rope_type"] = "llama3";
+  newer["rope_parameters"]["rope_theta"] = 5e5;
+  newer["dtype"] = "bfloat16";
+  const StatusOr<ModelConfig> a = ModelConfigFromJson(older, "older"), b = ModelConfigFromJson(newer, "newer");
+  ASSERT_TRUE(a.ok() && b.ok()) << a.status() << b.status();
+  EXPECT_EQ(ModelConfigToJson(*a), ModelConfigToJson(*b));
+  EXPECT_EQ(b->rope_theta, 5e5);
+  EXPECT_EQ(b->rope_scaling.factor, 8);
+}
+
+TEST(ModelConfig, TakesWindowsThatChangeNothing) {
+  nlohmann::json json = Llama();
+  json["model_type"] = "mistral";
+  json["max_position_embeddings"] = 4096;
+  for (const nlohmann::json& window : {nlohmann::json(), nlohmann::json(4096), nlohmann::json(32768)}) {
+    json["sliding_window"] = window;
+    const StatusOr<ModelConfig> config = ModelConfigFromJson(json, "here");
+    ASSERT_TRUE(config.ok()) << config.status();
+    EXPECT_EQ(ModelConfigToJson(*config).at("sliding_window"), nullptr) << "absent, it would be 4096 to transformers";
+  }
+  json["sliding_window"] = 1024;
+  EXPECT_THAT(std::string(ModelConfigFromJson(json, "here").status().message()), HasSubstr("sliding_window"));
+}
+
+// Counts by transformers, of models on the meta device.
+TEST(ModelConfig, ReadsRealOnesWithTheirParameters) {
+  const char* fixtures = std::getenv("WEFT_FIXTURES");
+  if (fixtures == nullptr) GTEST_SKIP() << "WEFT_FIXTURES is not set";
+  const std::map<std::string, int64_t> counts = {
+      {"Llama-3.1-8B-Instruct", 8030261248}, {"Llama-3.2-3B-base", 3212749824},
+      {"Qwen2-1.5B-Instruct-finetune", 1543714304}, {"Qwen2.5-3B-base", 3085938688},
+      {"Qwen2.5-7B-Instruct", 7615616512}, {"Qwen3-14B-base", 14768307200}, {"Qwen3-8B-base", 8190735360}};
+  size_t num_read = 0, num_refused = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(std::string(fixtures) + "/configs/hf")) {
+    const std::string path = entry.path().string(), name = entry.path().stem().string();
+    EXPECT_TRUE(IsModel(path));
+    const StatusOr<ModelConfig> config = ReadModelConfig(path);
+    if (counts.contains(name)) {
+      ASSERT_TRUE(config.ok()) << config.status();
+      EXPECT_EQ(NumParameters(*config), counts.at(name)) << name;
+      ++num_read;
+    } else {
+      EXPECT_THAT(std::string(config.status().message()),
+                  testing::MatchesRegex(".*: model_type '(deepseek_v2|deepseek_v3|qwen3_moe)' is a mixture of experts, which "
+                                        "is not supported yet"));
+      ++num_refused;
+    }
+  }
+  EXPECT_EQ(num_read, counts.size());
+  EXPECT_EQ(num_refused, 3u);
+}
+
+TEST(ModelConfig, TakesTheEndsOfTextsFromItsGenerationConfig) {
+  const ScratchFolder folder;
+  nlohmann::json json = Llama();
+  json["eos_token_id"] = 5;
+  folder.Write("config.json", json.dump());
+  EXPECT_EQ(ReadModelConfig(folder.Path())->eos_token_ids, std::vector<int64_t>{5});
+  folder.Write("generation_config.json", R"({"eos_token_id": [5, 7]})");
+  EXPECT_EQ(ReadModelConfig(folder.Path())->eos_token_ids, (std::vector<int64_t>{5, 7}));
+  folder.Write("generation_config.json", R"({"temperature": 0.6})");
+  EXPECT_EQ(ReadModelConfig(folder.Path())->eos_token_ids, std::vector<int64_t>{5});
+  folder.Write("generation_config.json", "{");
+  EXPECT_FALSE(ReadModelConfig(folder.Path()).ok());
 }
 
 TEST(ModelConfig, RefusesLlama3ScalingThatDividesByZero) {

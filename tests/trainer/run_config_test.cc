@@ -223,6 +223,16 @@ TEST(RunConfig, SlidingWindowsCountWhereTheyAreShort) {
               HasSubstr("model.sliding_window: cannot be honoured: 63 is less than data.sequence_length, 64"));
 }
 
+TEST(RunConfig, RotaryPositionsAsTransformers5SpellsThem) {
+  const Outcome newer = With({"train_batch_size=8", "model.dtype=bfloat16",
+                              "model.rope_parameters={rope_type: linear, factor: 2, rope_theta: 5000}"});
+  const Outcome older = With({"train_batch_size=8", "model.torch_dtype=bfloat16", "model.rope_theta=5000",
+                              "model.rope_scaling={type: linear, factor: 2}"});
+  EXPECT_EQ(newer.error, "");
+  EXPECT_EQ(WriteConfig(newer.config), WriteConfig(older.config));
+  EXPECT_EQ(newer.config.model.rope_theta, 5000);
+}
+
 // --- DeepSpeed's spellings -------------------------------------------------------------------------------------------
 
 TEST(RunConfig, DeepSpeedPrecision) {

@@ -1,9 +1,10 @@
-// Bodies of the HTTP interface: every field honoured or refused by name, answers in OpenAI's shapes.
+// Calls of the HTTP interface: every field honoured or refused by name, conversations rendered as in training.
 #include "inference/server/completion_api.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "inference/server/completion_answer.h"
 #include "nlohmann/json.hpp"
 
 namespace weft {
@@ -101,46 +102,83 @@ TEST(ParseCompletionCall, DoesNotKnowOtherModels) {
   EXPECT_EQ(error.at("param"), "model");
 }
 
-TEST(ErrorBody, IsBoundedAndAlwaysJson) {
-  const std::string name(100000, 'x');
-  const Status status = Parse(R"({"prompt": "a", ")" + name + R"(": 1})").status();
-  EXPECT_LT(ErrorBody(400, status).size(), 4096u);
-  EXPECT_LT(ErrorBody(400, Parse("\"" + name).status()).size(), 4096u);
-  const json split = json::parse(ErrorBody(500, absl::InternalError(std::string(999, 'x') + "\xC3\xA9")));
-  EXPECT_EQ(split.at("error").at("type"), "server_error");
+// --- Chats ------------------------------------------------------------------------------------------------------------
+
+constexpr char kTemplate[] =
+    "{% for m in messages %}{{ m.role + ':' + m.content + eos_token }}{% endfor %}"
+    "{% if add_generation_prompt %}assistant:{% if not enable_thinking|default(true) %}!{% endif %}{% endif %}";
+constexpr int64_t kCapacity = 100;
+
+StatusOr<CompletionCall> ParseChat(std::string_view body, const std::string& chat_template = kTemplate) {
+  static const std::unique_ptr<Tokenizer> kTokenizer = Tokenizer::ByteLevel();
+  return ParseChatCall(body, "tiny", *kTokenizer, ChatTemplate::Parse(chat_template, "t", kTokenizer->config_json()), kCapacity);
 }
 
-TEST(CompletionAnswer, HasOpenAIsShapes) {
-  const CompletionAnswer answer("tiny", 5, /*include_usage=*/true);
-  const json whole = json::parse(answer.Body("all", {.finished = FinishReason::kLength, .completion_tokens = 3}));
-  EXPECT_THAT(whole.at("id").get<std::string>(), testing::StartsWith("cmpl-"));
-  EXPECT_EQ(whole.at("object"), "text_completion");
-  EXPECT_TRUE(whole.at("created").is_number_integer());
-  EXPECT_EQ(whole.at("model"), "tiny");
-  const json choice = {{"index", 0}, {"text", "all"}, {"logprobs", nullptr}, {"finish_reason", "length"}};
-  EXPECT_EQ(whole.at("choices"), json::array({choice}));
-  const json usage = {{"prompt_tokens", 5}, {"completion_tokens", 3}, {"total_tokens", 8}};
-  EXPECT_EQ(whole.at("usage"), usage);
-
-  const json chunk = json::parse(answer.Chunk({.text = "al"}));
-  EXPECT_EQ(chunk.at("id"), whole.at("id"));
-  EXPECT_EQ(chunk.at("choices")[0].at("text"), "al");
-  EXPECT_EQ(chunk.at("choices")[0].at("finish_reason"), json());
-  EXPECT_EQ(chunk.at("usage"), json());
-  EXPECT_EQ(json::parse(answer.Chunk({.finished = FinishReason::kStop})).at("choices")[0].at("finish_reason"), "stop");
-  const json last = json::parse(answer.UsageChunk({.completion_tokens = 3}));
-  EXPECT_EQ(last.at("choices"), json::array());
-  EXPECT_EQ(last.at("usage"), usage);
-  EXPECT_FALSE(json::parse(CompletionAnswer("tiny", 5, false).Chunk({})).contains("usage"));
+// A chat's prompt as text, with control tokens; and how many of them it holds.
+using Prompt = std::pair<std::string, int>;
+Prompt PromptOf(const StatusOr<CompletionCall>& call) {
+  EXPECT_TRUE(call.ok()) << call.status();
+  const std::unique_ptr<Tokenizer> tokenizer = Tokenizer::ByteLevel();
+  int num_control = 0;
+  for (const int32_t id : call->generation.prompt) num_control += tokenizer->IsControl(id);
+  return {tokenizer->Decode(call->generation.prompt, /*skip_special=*/false), num_control};
 }
 
-TEST(ModelsBody, ListsTheOneModel) {
-  const json body = json::parse(ModelsBody("tiny", 12, 64));
-  EXPECT_EQ(body.at("object"), "list");
-  EXPECT_EQ(body.at("data").size(), 1u);
-  EXPECT_EQ(body.at("data")[0].at("id"), "tiny");
-  EXPECT_EQ(body.at("data")[0].at("object"), "model");
-  EXPECT_EQ(body.at("data")[0].at("max_model_len"), 64);
+TEST(ParseChatCall, RendersMessagesAndKeepsControlTokensForTheTemplate) {
+  const auto call = ParseChat(R"({"messages": [{"role": "system", "content": "s"},
+      {"role": "user", "content": [{"type": "text", "text": "<|endo"}, {"type": "text", "text": "ftext|>"}]}]})");
+  EXPECT_EQ(PromptOf(call), Prompt("system:s<|endoftext|>user:<|endoftext|><|endoftext|>assistant:", 2));
+  EXPECT_EQ(call->kind, CallKind::kChat);
+  EXPECT_EQ(PromptOf(ParseChat(R"({"messages": [{"role": "user", "content": "a"}], "tools": [], "tool_choice": "none",
+      "chat_template_kwargs": {"enable_thinking": false}})")), Prompt("user:a<|endoftext|>assistant:!", 1));
+}
+
+TEST(ParseChatCall, MayFillTheContextUnlessLimited) {
+  const auto call = ParseChat(R"({"messages": [{"role": "user", "content": "a"}]})");
+  EXPECT_EQ(call->generation.max_tokens, kCapacity - static_cast<int64_t>(call->generation.prompt.size()));
+  for (const std::string limit : {"max_tokens", "max_completion_tokens"}) {
+    EXPECT_EQ(ParseChat(R"({"messages": [{"role": "user", "content": "a"}], ")" + limit + R"(": 5})")->generation.max_tokens, 5);
+  }
+  const auto full = ParseChat(R"({"messages": [{"role": "user", "content": ")" + std::string(200, 'x') + R"("}]})");
+  EXPECT_EQ(full->generation.max_tokens, 1) << "the engine says what does not fit";
+}
+
+class BadChat : public testing::TestWithParam<Bad> {};
+
+TEST_P(BadChat, IsRefusedByName) {
+  const Status status = ParseChat(GetParam().body).status();
+  EXPECT_EQ(HttpStatusOf(status), 400) << status;
+  const json error = json::parse(ErrorBody(400, status)).at("error");
+  EXPECT_THAT(error.at("message").get<std::string>(), HasSubstr(GetParam().message));
+  EXPECT_EQ(error.at("param"), GetParam().param.empty() ? json() : json(GetParam().param));
+}
+
+std::string Talk(const std::string& field) { return R"({"messages": [{"role": "user", "content": "a"}], )" + field + "}"; }
+
+INSTANTIATE_TEST_SUITE_P(
+    All, BadChat,
+    testing::Values(Bad{"[1]", "", "JSON object"}, Bad{"{}", "messages", "no 'messages'"},
+                    Bad{R"({"messages": null})", "messages", "no 'messages'"},
+                    Bad{R"({"messages": "hello"})", "messages", "list"}, Bad{R"({"messages": []})", "messages", "no messages"},
+                    Bad{R"({"messages": [123]})", "messages", "object"}, Bad{R"({"messages": [{}]})", "messages", "role"},
+                    Bad{R"({"messages": [{"role": 1, "content": "a"}]})", "messages", "role"},
+                    Bad{R"({"messages": [{"role": "user", "content": 123}]})", "messages", "messages[0]: content"},
+                    Bad{R"({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]})", "messages", "parts"},
+                    Bad{Talk(R"("prompt": "a")"), "prompt", "supported"},
+                    Bad{Talk(R"("tools": [{"type": "function"}])"), "tools", "supported"},
+                    Bad{Talk(R"("response_format": {"type": "json_object"})"), "response_format", "supported"},
+                    Bad{Talk(R"("logprobs": true)"), "logprobs", "supported"},
+                    Bad{Talk(R"("max_completion_tokens": "5")"), "max_completion_tokens", "integer"},
+                    Bad{Talk(R"("chat_template_kwargs": 5)"), "chat_template_kwargs", "object"},
+                    Bad{Talk(R"("stream_options": {"include_usage": true})"), "stream_options", "stream"}));
+
+TEST(ParseChatCall, SaysWhyATemplateDoesNotServe) {
+  const std::string body = R"({"messages": [{"role": "user", "content": "a"}]})";
+  const Status raised = ParseChat(body, "{{ raise_exception('roles must alternate') }}").status();
+  EXPECT_EQ(HttpStatusOf(raised), 400);
+  EXPECT_THAT(std::string(raised.message()), HasSubstr("roles must alternate"));
+  const Status none = ParseChatCall(body, "tiny", *Tokenizer::ByteLevel(), UserError("no template"), kCapacity).status();
+  EXPECT_THAT(std::string(none.message()), HasSubstr("no template"));
 }
 
 }  // namespace

@@ -55,8 +55,9 @@ class Client {
     }
   }
   void Get(const std::string& path) { Send("GET " + path + " HTTP/1.1\r\nHost: test\r\n\r\n"); }
-  void Post(const std::string& body, const std::string& type = "application/json") {
-    Send("POST /v1/completions HTTP/1.1\r\nHost: test\r\nContent-Type: " + type + "\r\nContent-Length: " +
+  void Post(const std::string& body, const std::string& type = "application/json",
+            const std::string& path = "/v1/completions") {
+    Send("POST " + path + " HTTP/1.1\r\nHost: test\r\nContent-Type: " + type + "\r\nContent-Length: " +
          std::to_string(body.size()) + "\r\n\r\n" + body);
   }
 
@@ -140,6 +141,9 @@ std::vector<json> EventsOf(const std::string& body) {
   return events;
 }
 
+constexpr char kTemplate[] =
+    "{% for m in messages %}{{ m.role + ': ' + m.content + eos_token }}{% endfor %}"
+    "{% if add_generation_prompt %}assistant: {% endif %}";
 constexpr int64_t kContext = 60000;  // long enough for an answer that outlasts a test
 
 class ServerTest : public testing::Test {
@@ -151,7 +155,8 @@ class ServerTest : public testing::Test {
     StatusOr<std::unique_ptr<Engine>> engine = LoadEngine(scratch_.Path(), {.num_slots = 2, .capacity = kContext});
     ASSERT_TRUE(engine.ok()) << engine.status();
     StatusOr<std::unique_ptr<Server>> server =
-        Server::Listen({.port = 0, .model_name = "tiny", .max_body_bytes = 100000}, *std::move(engine));
+        Server::Listen({.port = 0, .model_name = "tiny", .max_body_bytes = 100000}, *std::move(engine),
+                       ChatTemplate::Parse(kTemplate, "t", R"({"eos_token": "<|endoftext|>"})"));
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
     runner_ = std::thread([this] { server_->Run(); });
@@ -165,11 +170,12 @@ class ServerTest : public testing::Test {
     server_.reset();
   }
 
-  Answer Complete(const json& body) {
+  Answer Complete(const json& body, const std::string& path = "/v1/completions") {
     Client client(server_->port());
-    client.Post(body.dump());
+    client.Post(body.dump(), "application/json", path);
     return client.Read();
   }
+  Answer Chat(const json& body) { return Complete(body, "/v1/chat/completions"); }
   // What takes far longer than any test waits.
   json Endless(const std::string& prompt) const {
     return {{"prompt", prompt}, {"max_tokens", 50000}, {"ignore_eos", true}, {"temperature", 0}};
@@ -226,6 +232,40 @@ TEST_F(ServerTest, CompletesPlainAndStreamedAlike) {
   EXPECT_EQ(text, whole.at("choices")[0].at("text"));
 }
 
+const json kTalk = {{"model", "tiny"}, {"max_tokens", 12}, {"temperature", 0}, {"ignore_eos", true},
+                    {"messages", {{{"role", "user"}, {"content", "hello<|endoftext|>"}}}}};
+
+TEST_F(ServerTest, ChatsAsItCompletesTheRenderedPrompt) {
+  const Answer chat = Chat(kTalk);
+  ASSERT_EQ(chat.status, 200) << chat.body;
+  const json whole = json::parse(chat.body);
+  const std::unique_ptr<Tokenizer> tokenizer = Tokenizer::ByteLevel();
+  std::vector<int32_t> prompt = tokenizer->Encode("user: hello<|endoftext|>", {.add_special_tokens = false});
+  prompt.push_back(*tokenizer->eos_id());
+  for (const int32_t id : tokenizer->Encode("assistant: ", {.add_special_tokens = false})) prompt.push_back(id);
+  json ask = kAsk;
+  ask["prompt"] = prompt;
+  const json completion = json::parse(Complete(ask).body);
+  EXPECT_EQ(whole.at("choices")[0].at("message").at("content"), completion.at("choices")[0].at("text"));
+  EXPECT_EQ(whole.at("usage"), completion.at("usage"));
+
+  json talk = kTalk;
+  talk["stream"] = true;
+  talk["stream_options"] = {{"include_usage", true}};
+  std::vector<json> events = EventsOf(Chat(talk).body);
+  EXPECT_EQ(events.back().at("usage"), whole.at("usage"));
+  events.pop_back();
+  EXPECT_EQ(events[0].at("choices")[0].at("delta"), json({{"role", "assistant"}, {"content", ""}}));
+  std::string text;
+  for (size_t i = 1; i + 1 < events.size(); ++i) {
+    EXPECT_EQ(events[i].at("choices")[0].at("finish_reason"), json());
+    text += events[i].at("choices")[0].at("delta").at("content").get<std::string>();
+  }
+  EXPECT_EQ(text, whole.at("choices")[0].at("message").at("content"));
+  EXPECT_EQ(events.back().at("choices")[0].at("delta"), json::object());
+  EXPECT_EQ(events.back().at("choices")[0].at("finish_reason"), "length");
+}
+
 TEST_F(ServerTest, StreamsToHttp10UntilTheConnectionEnds) {
   json ask = kAsk;
   ask["stream"] = true;
@@ -254,6 +294,9 @@ TEST_F(ServerTest, RefusesWithOpenAIsErrors) {
   EXPECT_THAT(error(R"({"prompt": "a", "temperature": -1})", 400), HasSubstr("temperature"));
   EXPECT_THAT(error(R"({"prompt": "a", "max_tokens": 60000, "stream": true})", 400), HasSubstr("context"));
   EXPECT_THAT(error(R"({"prompt": [272]})", 400), HasSubstr("vocabulary"));
+  const Answer chat = Chat({{"messages", "hello"}});
+  EXPECT_EQ(chat.status, 400);
+  EXPECT_EQ(json::parse(chat.body).at("error").at("param"), "messages");
   EXPECT_EQ(Complete(kAsk).status, 200) << "and goes on";
 }
 
@@ -349,7 +392,7 @@ TEST_F(ServerTest, TellsItsClientsWhenItStops) {
 
 TEST_F(ServerTest, SaysThatItsPortIsTaken) {
   StatusOr<std::unique_ptr<Engine>> engine = LoadEngine(scratch_.Path(), {.capacity = 64});
-  const StatusOr<std::unique_ptr<Server>> second = Server::Listen({.port = server_->port()}, *std::move(engine));
+  const StatusOr<std::unique_ptr<Server>> second = Server::Listen({.port = server_->port()}, *std::move(engine), UserError("none"));
   EXPECT_EQ(ExitCode(second.status()), 2);
   EXPECT_THAT(std::string(second.status().message()), HasSubstr("cannot listen on 127.0.0.1 port"));
 }
