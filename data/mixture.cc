@@ -15,8 +15,8 @@ Status CheckSameTokenizer(const TokenStore& first, const TokenStore& store) {
   if (store.tokenizer_json() == first.tokenizer_json() && store.tokenizer_config_json() == first.tokenizer_config_json()) {
     return absl::OkStatus();
   }
-  return UserError(store.path(), " was tokenised with another tokenizer than ", first.path(),
-                   "; prepare all sources of a run with the same one");
+  return UserError(store.path(), " was tokenised with another tokenizer, or another chat template, than ", first.path(),
+                   "; prepare all sources of a run with the same --tokenizer and --template");
 }
 
 }  // namespace

@@ -13,6 +13,9 @@ bool FuzzOne(const std::string& input) {
   jinja::ParseJsonValue(input, "input").IgnoreError();
   static const std::unique_ptr<Tokenizer> tokenizer = Tokenizer::ByteLevel();
   ParseCompletionCall(input, "model", *tokenizer).IgnoreError();
+  static const StatusOr<ChatTemplate> chat_template = ChatTemplate::Parse(
+      "{% for m in messages %}{{ m.role + m.content }}{% if m.tool_calls %}{{ m.tool_calls | tojson }}{% endif %}{% endfor %}{{ enable_thinking }}", "t", "");
+  ParseChatCall(input, "model", *tokenizer, chat_template, 1000).IgnoreError();
   const StatusOr<nlohmann::json> json = ParseJson(input, "input");
   if (!json.ok()) return false;
   const StatusOr<ModelConfig> config = ModelConfigFromJson(*json, "input");

@@ -89,7 +89,7 @@ def differences(case):
 
 def is_wide_window(key, config):
     """A window as long as the context changes nothing, and an export says so by having none."""
-    return key == "sliding_window" and config.sliding_window >= config.max_position_embeddings
+    return key == "sliding_window" and (config.sliding_window or 0) >= config.max_position_embeddings
 
 
 def check(folder):

@@ -1,12 +1,14 @@
 // Models that transformers wrote, through weft and back: the same logits, the same bytes, loaded again without a complaint.
 //
 // Needs WEFT_PYTHON, an interpreter with torch and transformers; what that side does is in transformers_models.py.
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <set>
 
 #include "checkpoint/safetensors.h"
@@ -92,6 +94,22 @@ TEST_F(Transformers, FindsItsModelsAsItWroteThem) {
   }
   const JobResult checked = Script("check " + scratch_.path());
   EXPECT_EQ(checked.exit_code, 0) << checked.out << checked.err;
+}
+
+TEST_F(Transformers, FindsTheTemplateThatWasNamed) {
+  const std::string folder = scratch_.path(), data = folder + "/data.h5";
+  std::ofstream(folder + "/t.jinja") << "{% for m in messages %}[{{ m.role }}] {{ m.content }}{{ eos_token }}\n{% endfor %}"
+                                        "{% if add_generation_prompt %}[assistant]{% endif %}";
+  std::ofstream(folder + "/talk.jsonl")
+      << R"({"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]})" "\n";
+  const JobResult prepared = RunWeft("data prepare " + folder + "/talk.jsonl --template " + folder + "/t.jinja --to " + data);
+  ASSERT_EQ(prepared.exit_code, 0) << prepared.err;
+  const JobResult trained = RunWeft("train configs/tiny.yaml --set device=cpu --set steps=1 --set data.path=" + data +
+                                    " --set output=" + folder + "/run");
+  ASSERT_EQ(trained.exit_code, 0) << trained.err;
+  ASSERT_EQ(RunWeft("export " + folder + "/run --to " + folder + "/model").exit_code, 0);
+  const JobResult told = Script("chat " + folder + "/model");
+  EXPECT_EQ(told.out, "[user] Who are you?<|endoftext|>\n[assistant]") << told.err;
 }
 
 }  // namespace
