@@ -29,6 +29,7 @@ ARCHITECTURES = {
     "mistral_wide_window": transformers.MistralConfig(sliding_window=128, **SHAPE),
     "qwen2": transformers.Qwen2Config(tie_word_embeddings=True, **SHAPE),
     "qwen3": transformers.Qwen3Config(head_dim=12, **SHAPE),
+    "gpt2": transformers.GPT2Config(n_embd=32, n_layer=2, n_head=4, n_positions=128, **VOCABULARY),
 }
 NUM_TOKENS = 48
 
