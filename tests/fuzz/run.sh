@@ -25,7 +25,7 @@ seeds_of() {  # a line a file; small ones, so that an input takes little time
     safetensors) ls tests/golden/*/model/model.safetensors && find ${fixtures:+"$fixtures"/suites/safetensors/files} -type f 2>/dev/null ;;
     tokenizer) ls tests/fuzz/seeds/tokenizer.json ${fixtures:+"$fixtures"/models/stories260K/hf/tokenizer.*} ;;
     template) ls tests/fuzz/seeds/*.jinja ${fixtures:+"$fixtures"/templates/jinja/*.jinja} ;;
-    records) ls tests/fuzz/seeds/{*.jsonl,rows.csv,keyed.json,list.json} ;;
+    records) ls tests/fuzz/seeds/{json_lines.txt,rows.csv,keyed.json,list.json} ;;
     table) ls tests/fuzz/seeds/table.yaml examples/*/table.yaml ;;
   esac | while read -r file; do find "$file" -size -512k; done
 }
