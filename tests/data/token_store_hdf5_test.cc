@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdlib>
+#include <filesystem>
 #include <thread>
 
 #include "core/file.h"
@@ -133,6 +134,29 @@ TEST(TokenStoreTest, RefusesEveryDamagedByteAndEveryTruncation) {
 }
 
 // Damage under a digest that agrees, as in files beyond the size that is always verified: HDF5's own checksums.
+// Not through libhdf5: the header's size and digest answer for all of the file. Every byte of the header, and some of the body.
+TEST(TokenStoreTest, TheHeaderAnswersForTheWholeFile) {
+  const ScratchFolder folder;
+  const std::string path = folder.Path("data.h5");
+  WriteStore(path, 300, 3, 32);
+  const std::string good = *ReadFile(path);
+  ASSERT_TRUE(CheckStoreHeader(path, true).ok());
+  {
+    const StatusOr<FileWriter> file = FileWriter::Open(path);
+    for (size_t at = 0; at < good.size(); at += at < kStoreHeaderBytes ? 1 : 127) {
+      const char altered = static_cast<char>(good[at] ^ (1 << at % 8));
+      ASSERT_TRUE(file->WriteAt(static_cast<int64_t>(at), {&altered, 1}).ok());
+      ASSERT_EQ(ExitCode(CheckStoreHeader(path, true).status()), 2) << "byte " << at << " of " << good.size();
+      ASSERT_TRUE(file->WriteAt(static_cast<int64_t>(at), {&good[at], 1}).ok());
+    }
+  }
+  ASSERT_TRUE(CheckStoreHeader(path, true).ok());
+  for (size_t size = good.size() - 1; size > 0; size -= size <= 2 * kStoreHeaderBytes ? 1 : 127) {
+    std::filesystem::resize_file(path, size);
+    ASSERT_EQ(ExitCode(CheckStoreHeader(path, true).status()), 2) << size << " bytes of " << good.size();
+  }
+}
+
 TEST(TokenStoreTest, ChunkChecksumsFindDamageOnReading) {
   const ScratchFolder folder;
   const Written written = WriteStore(folder.Path("data.h5"), 200000, 400, 32);
