@@ -64,7 +64,8 @@ class Chaos : public testing::Test {
   void StartAndStrike(uint64_t number, double interval_s) {
     const int64_t newest = NewestStep(run_);
     const std::filesystem::file_time_type started = std::filesystem::file_time_type::clock::now();
-    RunningJob job(Train(run_, "--set steps=1000000"), kRanks);
+    const std::string saving = number % 2 == 0 ? "true" : "false";
+    RunningJob job(Train(run_, "--set steps=1000000 --set checkpoint.asynchronous=" + saving), kRanks);
     const double life_s = interval_s * (0.5 + static_cast<double>(rng_.Below(4 * number + 2, 1000)) / 1000);
     while (job.IsRunning() && job.age_s() < life_s) std::this_thread::sleep_for(std::chrono::milliseconds(1));
     const bool waits_for_save = number % 3 == 0;  // such moments are short, and the worst
