@@ -221,7 +221,9 @@ MpiSession::~MpiSession() {
 }
 
 std::unique_ptr<Communicator> MpiSession::World(int64_t max_message_bytes) {
-  if (!under_launcher_) return MakeSelfCommunicator();
+  int size = 1;
+  if (under_launcher_) WEFT_MPI_CALL(MPI_Comm_size(MPI_COMM_WORLD, &size));
+  if (size == 1) return MakeSelfCommunicator();  // which takes tensors of a GPU, too
   MPI_Comm world;
   WEFT_MPI_CALL(MPI_Comm_dup(MPI_COMM_WORLD, &world));
   return std::make_unique<MpiCommunicator>(world, "world", max_message_bytes);

@@ -22,7 +22,9 @@ seeds_of() {  # a line a file; small ones, so that an input takes little time
     config) ls configs/*.yaml ${fixtures:+"$fixtures"/configs/deepspeed/*.json} ;;
     json) ls tests/golden/*/model/config.json ${fixtures:+"$fixtures"/configs/*/*.json "$fixtures"/suites/JSONTestSuite/*/*.json} \
       tests/fuzz/seeds/{chat,completion,rope}.json ;;
-    safetensors) ls tests/golden/*/model/model.safetensors && find ${fixtures:+"$fixtures"/suites/safetensors/files} -type f 2>/dev/null ;;
+    safetensors)
+      ls tests/golden/*/model/model.safetensors
+      if [[ -n $fixtures ]]; then find "$fixtures/suites/safetensors/files" -type f; fi ;;
     tokenizer) ls tests/fuzz/seeds/tokenizer.json ${fixtures:+"$fixtures"/models/stories260K/hf/tokenizer.*} ;;
     template) ls tests/fuzz/seeds/*.jinja ${fixtures:+"$fixtures"/templates/jinja/*.jinja} ;;
     records) ls tests/fuzz/seeds/{json_lines.txt,rows.csv,keyed.json,list.json} ;;

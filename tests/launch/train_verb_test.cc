@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "core/cuda_device.h"
 #include "tests/launch/job.h"
 
 namespace weft {
@@ -54,6 +55,12 @@ TEST_F(TrainVerb, IsTheSameTaskInLargerMicroBatchesAndWithRecomputation) {
   const std::vector<double> a = MetricOf(Output("a"), "loss"), b = MetricOf(Output("b"), "loss");
   ASSERT_EQ(a.size(), b.size());
   for (size_t i = 0; i < a.size(); ++i) EXPECT_NEAR(a[i], b[i], 1e-5 * a[i]) << i;
+}
+
+TEST_F(TrainVerb, TrainsAloneUnderALauncherOnAGpu) {
+  if (cuda::DeviceCount() == 0) GTEST_SKIP() << "no CUDA device here";
+  const JobResult job = RunWeft(TrainTiny(Output("alone"), "--set device=cuda"), 1);
+  EXPECT_EQ(job.exit_code, 0) << job.err;
 }
 
 TEST_F(TrainVerb, ResumesBitForBit) {
