@@ -5,6 +5,7 @@
 
 #include <limits>
 
+#include "parallel/rank_record.h"
 #include "parallel/thread_communicator.h"
 #include "tests/equivalence/checkpoint_tensors.h"
 #include "tests/equivalence/composition.h"
@@ -28,6 +29,7 @@ const Keys kRollBack = {"bad_step.action=roll_back", "bad_step.spike_factor=1.25
 
 const Composition kAlone = OneRank("llama", false);
 const Composition kReplicas = {.mesh = {.dp = 2}, .zero_stage = 2};
+const Composition kWholeGradients = {.mesh = {.dp = 2}};
 const Composition kAll = {.mesh = {.pp = 2, .dp = 2, .tp = 2}, .zero_stage = 3, .offload = true, .accumulation = 4};
 
 struct Outcome {
@@ -169,6 +171,29 @@ TEST_P(BadStepIn, IsBadForAllIfItIsForOne) {
   const Outcome skipped = Train("skipped", GetParam(), {1, 2, 3, 4}, 4, kSkip, {fault});
   EXPECT_EQ(*fault.num_struck, 1);
   ExpectSameEnd(skipped, Train("never", GetParam(), {1, 2, 4}, 3));
+}
+
+// A sum of gradients over the replicas brings no numbers, in any one bucket of the step: the padding of shards included.
+Fault NoGradients(int64_t step) {
+  const auto is_sum = [step](const FaultyCall& call) {
+    const bool is_reduction = call.kind == CallKind::kReduceScatter || call.kind == CallKind::kAllReduce;
+    const Place place = CurrentRecord().position().place;
+    return is_reduction && call.communicator.name() == "dp" && place.step == step && place.phase == Phase::kTraining;
+  };
+  return {.where = is_sum, .effect = FaultEffect::kScale, .factor = std::numeric_limits<double>::quiet_NaN(), .nth = 1};
+}
+
+class BadGradientsIn : public BadStep, public testing::WithParamInterface<Composition> {};
+INSTANTIATE_TEST_SUITE_P(Layouts, BadGradientsIn, testing::Values(kWholeGradients, kReplicas, kAll),
+                         [](const auto& info) { return info.param.Name(); });
+
+// They must not stay in a buffer that the next step adds to, nor reach a master, a moment or what is staged for them.
+TEST_P(BadGradientsIn, LeaveNoTraceWhereTheStepIsSkipped) {
+  const Fault fault = NoGradients(3);
+  const Outcome skipped = Train("skipped", GetParam(), {1, 2, 3, 4, 5}, 5, kSkip, {fault});
+  EXPECT_EQ(*fault.num_struck, GetParam().mesh.size());
+  EXPECT_EQ(skipped.skipped, std::vector<int64_t>{3});
+  ExpectSameEnd(skipped, Train("never", GetParam(), {1, 2, 4, 5}, 4));
 }
 
 // Weights, moments and what lies between them in memory have become NaN by then.
