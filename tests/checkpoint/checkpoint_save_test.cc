@@ -6,10 +6,15 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <future>
+#include <set>
 
 #include "checkpoint/checkpoint_folders.h"
 #include "core/file.h"
@@ -155,6 +160,64 @@ TEST(CheckpointSave, WritingCountsForWhoWaitsAlone) {
   EXPECT_EQ(record.num_changes(), before) << "a step that stands still meanwhile is one";
   EXPECT_TRUE((*save)->Finish().ok());
   SetCurrentRecord(nullptr);
+}
+
+constexpr std::chrono::milliseconds kNap{120};  // longer than it takes who waits to look again
+
+// Handles a signal to the thread that writes: makes it slow, wherever it is.
+void Nap(int /*signal*/) {
+  const timespec nap = {.tv_sec = 0, .tv_nsec = std::chrono::nanoseconds(kNap).count()};
+  nanosleep(&nap, nullptr);
+}
+
+std::set<int> ThreadsOfThisProcess() {
+  std::set<int> threads;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/task")) {
+    threads.insert(std::stoi(entry.path().filename().string()));
+  }
+  return threads;
+}
+
+// A save of many tensors, slowed down: how far `record`, of who waits in Finish, came while the shard was being written.
+// Enough is enough.
+uint64_t ProgressOfAWaitingRank(const std::string& run, uint64_t enough) {
+  Tensor values({1, 4096}, DType::kF32);
+  std::fill_n(values.data<float>(), values.num_elements(), 2.0f);
+  std::vector<TensorPiece> pieces;
+  for (int i = 0; i < 1000; ++i) pieces.push_back({StrCat("weights/", i), {1, 4096}, 0, 1, 0, 4096, values.view()});
+  const auto self = MakeSelfCommunicator();
+  RankRecord record;
+  const std::set<int> before = ThreadsOfThisProcess();
+  auto save = CheckpointSave::Start(run, {.step = 2}, pieces, *self);
+  WEFT_CHECK_OK(save.status());
+  std::set<int> writer = ThreadsOfThisProcess();
+  for (const int thread : before) writer.erase(thread);
+  std::thread waits([&] {
+    SetCurrentRecord(&record);
+    EXPECT_TRUE((*save)->Finish().ok());
+    SetCurrentRecord(nullptr);
+  });
+  uint64_t progress = 0;
+  while ((*save)->IsWriting() && progress < enough) {
+    for (const int thread : writer) syscall(SYS_tgkill, getpid(), thread, SIGUSR1);
+    std::this_thread::sleep_for(kNap + std::chrono::milliseconds(3));
+    const uint64_t now = record.num_changes();
+    if ((*save)->IsWriting()) progress = now;  // else it may be of what follows the shard
+  }
+  waits.join();
+  return progress;
+}
+
+// A shard that takes its time is no stall of the rank that waits for it.
+TEST(CheckpointSave, WritingIsProgressOfWhoWaits) {
+  struct sigaction nap = {}, before = {};
+  nap.sa_handler = Nap;
+  nap.sa_flags = SA_RESTART;
+  ASSERT_EQ(sigaction(SIGUSR1, &nap, &before), 0);
+  uint64_t progress = 0;  // a busy machine may let the thread write all before it can be slowed down
+  for (int attempt = 0; attempt < 5 && progress < 2; ++attempt) progress = ProgressOfAWaitingRank(TemporaryFolder().path(), 2);
+  EXPECT_GE(progress, 2u);
+  ASSERT_EQ(sigaction(SIGUSR1, &before, nullptr), 0);
 }
 
 }  // namespace
