@@ -75,7 +75,10 @@ class Kills : public testing::TestWithParam<Layout> {
     if (moment == Moment::kStart) return std::this_thread::sleep_for(random_us(400'000));
     const int saves = 1 + static_cast<int>(rng_.Below(2 * number, 4));
     WaitUntil(job, [&] { return CountOf("\nsaved ", job.Messages()) >= saves; });  // then nothing old lies about
-    if (moment == Moment::kStep) return std::this_thread::sleep_for(random_us(100'000));
+    if (moment == Moment::kStep) {
+      std::this_thread::sleep_for(random_us(100'000));
+      return WaitUntil(job, [&] { return !HasUnfinishedSave(run_, std::filesystem::file_time_type::min()); });
+    }
     WaitUntil(job, [&] { return HasUnfinishedSave(run_, std::filesystem::file_time_type::min()); });
     std::this_thread::sleep_for(random_us(1500));
   }
@@ -83,11 +86,14 @@ class Kills : public testing::TestWithParam<Layout> {
   void KillOnce(uint64_t number) {
     const int64_t newest = NewestStep(run_);
     const std::filesystem::file_time_type started = std::filesystem::file_time_type::clock::now();
-    RunningJob job(Train(run_, "--set steps=1000000 --set checkpoint.every=1"), kRanks);
+    const Moment moment = kMoments[number % kMoments.size()];
+    // A save at each step is in flight at nearly every moment.
+    const std::string every = moment == Moment::kStep ? "4" : "1";
+    RunningJob job(Train(run_, "--set steps=1000000 --set checkpoint.every=" + every), kRanks);
     const int rank = static_cast<int>(rng_.Below(2 * number + 1, kRanks));
     const int pid = job.AwaitProcessOfRank(rank);
     ASSERT_GT(pid, 0) << job.Messages();
-    Await(kMoments[number % kMoments.size()], number, job);
+    Await(moment, number, job);
     const bool is_known_to_mpirun = HasStartedMpi(pid);
     const Clock::time_point killed = Clock::now();
     ASSERT_EQ(kill(pid, SIGKILL), 0);
@@ -98,7 +104,7 @@ class Kills : public testing::TestWithParam<Layout> {
       ++tally_.launchers_hung;
     }
     ASSERT_TRUE(job.IsGoneWithin(kPatienceS + 5, killed)) << job.Messages();
-    const JobResult result = job.Wait();
+    const JobResult result = job.Wait(5);
     EXPECT_NE(result.exit_code, 0);
     const bool is_named_by_mpirun = result.err.find(StrCat("process rank ", rank, " ")) != std::string::npos;
     const bool is_named_by_watchdog = result.err.find(StrCat("stands still: rank ", rank, " ")) != std::string::npos;
@@ -110,11 +116,14 @@ class Kills : public testing::TestWithParam<Layout> {
     tally_.slowest_end_s = std::max(tally_.slowest_end_s, SecondsSince(killed));
     tally_.named_by_mpirun += is_named_by_mpirun ? 1 : 0;
     tally_.named_by_watchdog += is_named_by_watchdog ? 1 : 0;
-    tally_.in_start += result.err.find("training ") == std::string::npos ? 1 : 0;
-    tally_.in_save += HasUnfinishedSave(run_, started) ? 1 : 0;
+    const bool is_in_save = HasUnfinishedSave(run_, started);
+    tally_.in_start += moment == Moment::kStart && result.err.find("training ") == std::string::npos ? 1 : 0;
+    tally_.in_step += moment == Moment::kStep && !is_in_save ? 1 : 0;
+    tally_.in_save += moment == Moment::kSave && is_in_save ? 1 : 0;
   }
   struct Tally {
-    int in_start = 0, in_save = 0, named_by_mpirun = 0, named_by_watchdog = 0, launchers_hung = 0;
+    int in_start = 0, in_step = 0, in_save = 0,  // where they were meant to be
+        named_by_mpirun = 0, named_by_watchdog = 0, launchers_hung = 0;
     double slowest_end_s = 0;
   };
   const ScratchFolder scratch_;
@@ -128,16 +137,17 @@ TEST_P(Kills, LoseNothing) {
   for (int i = 0; i < kills && !HasFatalFailure(); ++i) KillOnce(static_cast<uint64_t>(i));
   if (HasFatalFailure()) return;
   const std::string steps = StrCat("--set steps=", NewestStep(run_) + 2);
-  std::printf("%s: %d kills, %d of them before the first step, %d in a save; named by mpirun %d, by the watchdog %d; "
-              "gone after %.1f s at most, mpirun hung %d times; %d steps\n",
-              GetParam().name.c_str(), kills, tally_.in_start, tally_.in_save, tally_.named_by_mpirun,
+  std::printf("%s: %d kills, as meant %d of them before the first step, %d between saves, %d in a save; named by mpirun %d, "
+              "by the watchdog %d; gone after %.1f s at most, mpirun hung %d times; %d steps\n",
+              GetParam().name.c_str(), kills, tally_.in_start, tally_.in_step, tally_.in_save, tally_.named_by_mpirun,
               tally_.named_by_watchdog, tally_.slowest_end_s, tally_.launchers_hung, static_cast<int>(NewestStep(run_)));
   EXPECT_GE(tally_.in_start, 1);
+  EXPECT_GE(tally_.in_step, 1);
   // Half of the moments are meant to lie in saves; those that the ranks wait for are over soon, and often come to an end.
   const bool saves_at_once = GetParam().settings.find("asynchronous=false") != std::string::npos;
   EXPECT_GE(tally_.in_save, saves_at_once ? 0 : 1);
   for (const std::string& run : {run_, whole_}) {
-    const JobResult job = RunningJob(Train(run, steps + " --set checkpoint.every=0"), kRanks).Wait();
+    const JobResult job = RunningJob(Train(run, steps + " --set checkpoint.every=0"), kRanks).Wait(600);
     ASSERT_EQ(job.exit_code, 0) << job.err;
   }
   EXPECT_EQ(MetricOf(run_, "loss"), MetricOf(whole_, "loss"));

@@ -54,9 +54,13 @@ RunningJob::RunningJob(const std::string& command, int ranks) : started_(Clock::
 }
 
 RunningJob::~RunningJob() {
+  KillAll();
+  while (IsRunning()) std::this_thread::sleep_for(kPoll);
+}
+
+void RunningJob::KillAll() {
   if (!has_ended_) kill(launcher_, SIGKILL);
   for (const int pid : Processes()) kill(pid, SIGKILL);
-  Wait();
 }
 
 double RunningJob::age_s() const { return SecondsSince(started_); }
@@ -71,8 +75,14 @@ bool RunningJob::IsRunning() {
   return !has_ended_;
 }
 
-JobResult RunningJob::Wait() {
-  while (IsRunning()) std::this_thread::sleep_for(kPoll);
+JobResult RunningJob::Wait(double seconds) {
+  const Clock::time_point start = Clock::now();
+  while (IsRunning() && SecondsSince(start) <= seconds) std::this_thread::sleep_for(kPoll);
+  if (IsRunning()) {
+    ADD_FAILURE() << "mpirun has not ended after " << seconds << " s:\n" << Messages();
+    KillAll();
+    while (IsRunning()) std::this_thread::sleep_for(kPoll);
+  }
   return {.exit_code = exit_code_, .out = Slurp(scratch_.path() + "/out"), .err = Messages()};
 }
 
@@ -108,7 +118,7 @@ bool RunningJob::IsGoneWithin(double seconds, Clock::time_point since) const {
     if (SecondsSince(since) > seconds) return false;
     std::this_thread::sleep_for(kPoll);
   }
-  return true;
+  return SecondsSince(since) <= seconds;
 }
 
 }  // namespace weft

@@ -27,12 +27,15 @@ class RunningJob {
   int ProcessOfRank(int rank) const;    // -1: none
   // ProcessOfRank, as soon as there is one; -1 where mpirun has ended before.
   int AwaitProcessOfRank(int rank);
-  // Returns when mpirun has ended.
-  JobResult Wait();
-  // Whether all processes are gone, waiting for it until `seconds` after `since`.
+  // Returns when mpirun has ended. Where it has not after `seconds`, the test fails and the whole job is killed.
+  JobResult Wait(double seconds);
+  // Whether all processes are gone by `seconds` after `since`. Waits until then, and no longer; a call that comes later
+  // is too late.
   bool IsGoneWithin(double seconds, std::chrono::steady_clock::time_point since) const;
 
  private:
+  void KillAll();
+
   const ScratchFolder scratch_;
   const std::chrono::steady_clock::time_point started_;
   int launcher_ = -1;

@@ -55,7 +55,7 @@ class WatchdogJob : public testing::Test {
   }
   // Waits for a job that must end by itself, and in time.
   static JobResult EndOf(RunningJob& job, Clock::time_point fault) {
-    const JobResult result = job.Wait();
+    const JobResult result = job.Wait(kPatienceS);
     EXPECT_TRUE(job.IsGoneWithin(kPatienceS, fault)) << result.err;
     return result;
   }
@@ -92,7 +92,7 @@ TEST_F(WatchdogJob, GoesOnAfterAShortStop) {
     std::this_thread::sleep_for(std::chrono::seconds(1));
     kill(pid, SIGCONT);
   }
-  const JobResult result = job.Wait();
+  const JobResult result = job.Wait(300);
   EXPECT_EQ(result.exit_code, 0) << result.err;
 }
 
