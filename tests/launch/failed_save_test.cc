@@ -1,14 +1,18 @@
 // Saves that fail: the run goes on or stops as configured, the same on all ranks, and nothing that was saved is lost.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <filesystem>
 #include <set>
+#include <thread>
 #include <utility>
 
 #include "core/str_cat.h"
-#include "tests/launch/job.h"
+#include "tests/equivalence/checkpoint_tensors.h"
+#include "tests/launch/run_saves.h"
+#include "tests/launch/running_job.h"
 
 namespace weft {
 namespace {
@@ -65,6 +69,75 @@ TEST_F(FailedSave, ForWantOfRoomLosesNothing) {
   EXPECT_THAT(resumed.err, HasSubstr("step-2 after step 2"));
   ASSERT_EQ(RunWeft(Train(Output("whole"), "--set steps=4")).exit_code, 0);
   EXPECT_EQ(MetricOf(Output("run"), "loss"), MetricOf(Output("whole"), "loss"));
+}
+
+// A disk becomes full for one rank of two, in the middle of a run that saves while it trains on.
+class FailedSaveOfOneRank : public FailedSave {
+ protected:
+  static std::string TrainBoth(const std::string& output, const std::string& more) {
+    return WEFT_BINARY + (" " + Train(output, "--set checkpoint.every=2 --set zero_optimization.stage=1 --set eval.batches=1 ")) + more;
+  }
+  // Waits for `text` among the messages from position `begin` on; their length by then.
+  static size_t AwaitMessage(RunningJob& job, const std::string& text, size_t begin) {
+    while (job.IsRunning() && job.Messages().find(text, begin) == std::string::npos) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    return job.Messages().size();
+  }
+  // Waits for a first checkpoint; from then on rank 1's files must be smaller than its shard.
+  static void FillDisk(RunningJob& job, rlimit* before) {
+    AwaitMessage(job, "\nsaved ", 0);
+    const int pid = job.ProcessOfRank(1);
+    ASSERT_GT(pid, 0) << job.Messages();
+    ASSERT_EQ(prlimit(pid, RLIMIT_FSIZE, nullptr, before), 0);
+    const rlimit full = {.rlim_cur = 64 << 10, .rlim_max = before->rlim_max};
+    ASSERT_EQ(prlimit(pid, RLIMIT_FSIZE, &full, nullptr), 0);
+  }
+  // The run and one that was never disturbed, both taken to the same step.
+  void ExpectNothingIsLost(const std::string& run, int64_t step) const {
+    for (const std::string& each : {run, Output("whole")}) {
+      const JobResult job = RunningJob(TrainBoth(each, StrCat("--set steps=", step)), 2).Wait(300);
+      ASSERT_EQ(job.exit_code, 0) << job.err;
+    }
+    EXPECT_EQ(MetricOf(run, "loss"), MetricOf(Output("whole"), "loss"));
+    EXPECT_TRUE(AreSameBits(ReadCheckpointTensors(run), ReadCheckpointTensors(Output("whole"))));
+  }
+  static bool HasPartialFolder(const std::string& run) {
+    for (const auto& entry : std::filesystem::directory_iterator(run + "/checkpoints")) {
+      if (entry.path().extension() == ".partial") return true;
+    }
+    return false;
+  }
+};
+
+TEST_F(FailedSaveOfOneRank, IsAWarningWhileTheRunGoesOn) {
+  const std::string run = Output("run");
+  RunningJob job(TrainBoth(run, "--set steps=100000"), 2);
+  rlimit before;
+  ASSERT_NO_FATAL_FAILURE(FillDisk(job, &before));
+  const size_t failed = AwaitMessage(job, " is not saved: ", 0);
+  ASSERT_EQ(prlimit(job.ProcessOfRank(1), RLIMIT_FSIZE, &before, nullptr), 0) << job.Messages();
+  AwaitMessage(job, "\nsaved ", failed);
+  ASSERT_EQ(RunWeft("stop " + run).exit_code, 0);
+  const JobResult result = job.Wait(60);
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(result.err, AllOf(HasSubstr(" is not saved: "), HasSubstr("rank-1.h5"), HasSubstr("File too large"),
+                                HasSubstr("the run goes on"), HasSubstr("as asked")));
+  EXPECT_FALSE(HasPartialFolder(run));
+  ExpectNothingIsLost(run, NewestStep(run) + 1);
+}
+
+TEST_F(FailedSaveOfOneRank, EndsTheRunWhereThatIsAskedFor) {
+  const std::string run = Output("run");
+  RunningJob job(TrainBoth(run, "--set steps=100000 --set checkpoint.on_failure=stop"), 2);
+  rlimit before;
+  ASSERT_NO_FATAL_FAILURE(FillDisk(job, &before));
+  const JobResult result = job.Wait(60);
+  EXPECT_EQ(result.exit_code, 1) << result.err;
+  EXPECT_THAT(result.err, AllOf(HasSubstr(" is not saved: "), HasSubstr("rank-1.h5"), HasSubstr("File too large")));
+  EXPECT_FALSE(HasPartialFolder(run));
+  ASSERT_GE(NewestStep(run), 2);
+  ExpectNothingIsLost(run, NewestStep(run) + 1);
 }
 
 TEST_F(FailedSave, KeepsTheBestCheckpointsBesideTheNewest) {
