@@ -32,13 +32,15 @@ class StopRequests : public testing::TestWithParam<Way> {
            " --set scheduler.params.total_num_steps=1000 --set logging.every=50 " +
            (GetParam().saves ? "" : "--set checkpoint.every=0 ") + GetParam().settings + " " + more;
   }
-  // Starts the run, asks it to stop `delay` after its first sign of life, and waits for it. Stdout has the saves that were
-  // in flight just before.
+  // Starts the run, asks it to stop `delay` after its first sign of life (where it saves, its first save), and waits for
+  // it. Stdout has the saves that were in flight just before.
   JobResult StartAndStop(const std::string& run, double delay) const {
     const std::string mpirun = GetParam().ranks > 0 ? StrCat("mpirun -n ", GetParam().ranks, " --bind-to none ") : "";
+    const std::string sign =
+        GetParam().saves ? StrCat("ls -d ", run, "/checkpoints/*.partial") : StrCat("grep '^training ' ", run, ".log");
     return RunShell(StrCat(". launch/environment.sh; run=", run, "; rm -f ", run, ".log; ", mpirun, WEFT_BINARY, " ",
                            Train(run, "--set steps=100000"), " 2>", run, ".log & job=$!; ",
-                           "until grep -q '^training' ", run, ".log 2>/dev/null || ! kill -0 $job; do sleep 0.01; done; sleep ",
+                           "until ", sign, " >/dev/null 2>&1 || ! kill -0 $job; do sleep 0.01; done; sleep ",
                            delay, "; ls -d ", run, "/checkpoints/*.partial 2>/dev/null; ", GetParam().stop, "; wait $job; code=$?; cat ", run, ".log >&2; exit $code"));
   }
   ScratchFolder scratch_;
