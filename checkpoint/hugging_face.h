@@ -24,7 +24,8 @@ struct ExportOptions {
 };
 
 // Writes the weights of a checkpoint with config.json, generation_config.json and the tokenizer as a folder that
-// transformers loads, each tensor in the orientation that it has there. Written aside (FOLDER.partial) and renamed. FOLDER may be absent, empty or an earlier export.
+// transformers loads, each tensor in the orientation that it has there. Written aside (FOLDER.partial) and renamed. FOLDER
+// may be absent, empty or an earlier export.
 Status ExportHuggingFace(const std::string& checkpoint, const std::string& folder, const ExportOptions& options = {});
 
 }  // namespace weft

@@ -72,7 +72,10 @@ Status CheckpointIndex::Merge(CheckpointIndex other) {
   for (auto& [name, tensor] : other.tensors) {
     const auto [slot, is_new] = tensors.try_emplace(name, std::move(tensor));
     if (is_new) continue;
-    if (slot->second.shape != tensor.shape || slot->second.transposed != tensor.transposed) return DataError(name, ": ranks disagree on its shape");
+    if (slot->second.shape != tensor.shape) return DataError(name, ": ranks disagree on its shape");
+    if (slot->second.transposed != tensor.transposed) {
+      return DataError(name, ": ranks disagree on whether it is stored transposed");
+    }
     std::move(tensor.boxes.begin(), tensor.boxes.end(), std::back_inserter(slot->second.boxes));
   }
   return absl::OkStatus();
@@ -80,8 +83,11 @@ Status CheckpointIndex::Merge(CheckpointIndex other) {
 
 Status CheckpointIndex::SortAndCheckTiling() {
   for (auto& [name, tensor] : tensors) {
-    const bool has_shape = (tensor.shape.size() == 1 || tensor.shape.size() == 2) && tensor.shape[0] > 0 && Columns(tensor.shape) > 0;
-    if (!has_shape || (tensor.transposed && tensor.shape.size() != 2)) return DataError(name, ": a checkpoint holds vectors and matrices that are not empty");
+    const bool has_shape = (tensor.shape.size() == 1 || tensor.shape.size() == 2) && tensor.shape[0] > 0 &&
+                           Columns(tensor.shape) > 0;
+    if (!has_shape || (tensor.transposed && tensor.shape.size() != 2)) {
+      return DataError(name, ": a checkpoint holds vectors and matrices that are not empty");
+    }
     std::sort(tensor.boxes.begin(), tensor.boxes.end(), [](const Box& a, const Box& b) {
       return std::tie(a.row_begin, a.col_begin) < std::tie(b.row_begin, b.col_begin);
     });

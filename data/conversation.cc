@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "data/message_list.h"
 #include "data/preference.h"
 #include "data/record.h"
@@ -54,11 +55,21 @@ StatusOr<Sample> ReadPromptCompletion(const Record& record) {
   return sample;
 }
 
+// A verdict on an answer, as KTO has it: true or false, 1 or 0; CSV has only texts.
+bool IsVerdict(const Value& label) {
+  if (label.AsBool() != nullptr) return true;
+  if (label.AsInt() != nullptr) return *label.AsInt() == 0 || *label.AsInt() == 1;
+  if (label.AsFloat() != nullptr) return *label.AsFloat() == 0 || *label.AsFloat() == 1;
+  if (label.AsText() == nullptr) return false;
+  const std::string text = absl::AsciiStrToLower(absl::StripAsciiWhitespace(ToAbsl(label.AsText()->bytes())));
+  return text == "true" || text == "false" || text == "1" || text == "0";
+}
+
 // What is known, and cannot be learnt from.
 Status RefuseKnown(const Record& record) {
   if (record.Has("input_ids")) return UserError("tokens already (input_ids): only text is prepared");
   const Value* label = record.Find("label");
-  const bool is_judged = record.Has("prompt") && record.Has("completion") && label != nullptr && label->AsBool() != nullptr;
+  const bool is_judged = record.Has("prompt") && record.Has("completion") && label != nullptr && IsVerdict(*label);
   if (is_judged || record.Has("kto_tag")) {
     return UserError("an answer with a verdict (", is_judged ? "label" : "kto_tag", "), as KTO learns from: that is not "
                      "built yet. To learn from the good answers alone, keep the records whose verdict is true, and "

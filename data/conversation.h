@@ -48,6 +48,7 @@ struct Sample {
   jinja::Value messages, tools;    // kConversation: a list of dicts; a list or none
   std::vector<uint8_t> in_loss;    // kConversation: [messages]
   // Of a preference pair: the same prompt with the answer that was liked less, of the same kind. Else null.
+  bool is_undecided = false;  // a preference pair that prefers nothing (data/preference.h); it holds nothing else
   std::shared_ptr<const Sample> rejected{};
 };
 

@@ -1,10 +1,10 @@
 // A reader of one row at a time.
 #include "data/csv_rows.h"
 
-#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "absl/container/flat_hash_set.h"
 #include "core/utf8.h"
 
 namespace weft {
@@ -24,11 +24,15 @@ bool CsvRows::AtRow() {
   return position_ < bytes_.size();
 }
 
+Status CsvRows::TooLarge(std::string_view why) const {
+  return DataError(Place(), ": larger than ", max_record_bytes_, " bytes", why);
+}
+
 StatusOr<std::string> CsvRows::TakeQuoted() {
   std::string field;
   for (++position_; position_ < bytes_.size(); ++position_) {
     const char c = bytes_[position_];
-    if (position_ - row_begin_ > kMaxRecordBytes) break;
+    if (position_ - row_begin_ > max_record_bytes_) break;
     if (c == '\n') ++line_;
     if (c != '"') {
       field += c;
@@ -41,6 +45,7 @@ StatusOr<std::string> CsvRows::TakeQuoted() {
       return DataError(Place(), ": something follows the quote that ends a field; a quote inside one is written twice");
     }
   }
+  if (position_ < bytes_.size()) return TooLarge("; is a quote not closed?");
   return DataError(Place(), ": a quote is not closed");
 }
 
@@ -48,6 +53,7 @@ StatusOr<std::string> CsvRows::TakeField() {
   if (bytes_.substr(position_, 1) == "\"") return TakeQuoted();
   const size_t begin = position_;
   while (!AtLineEnd() && bytes_[position_] != delimiter_) {
+    if (position_ - row_begin_ > max_record_bytes_) return TooLarge("; is this a CSV file?");
     if (bytes_[position_] == '"') return DataError(Place(), ": a quote inside a field that does not begin with one");
     if (bytes_[position_] == '\r') return DataError(Place(), ": a carriage return without a line feed");
     ++position_;
@@ -74,11 +80,10 @@ Status CsvRows::ReadHeader() {
   if (bytes_.starts_with("\xEF\xBB\xBF")) position_ = 3;
   if (!AtRow()) return absl::OkStatus();
   WEFT_ASSIGN_OR_RETURN(header_, TakeRow());
+  absl::flat_hash_set<std::string> names;
   for (size_t i = 0; i < header_.size(); ++i) {
     if (header_[i].empty()) return DataError(Place(), ": column ", i + 1, " has no name");
-    if (std::find(header_.begin(), header_.begin() + i, header_[i]) != header_.begin() + i) {
-      return DataError(Place(), ": two columns are named '", header_[i], "'");
-    }
+    if (!names.insert(header_[i]).second) return DataError(Place(), ": two columns are named '", header_[i], "'");
   }
   return absl::OkStatus();
 }
@@ -90,9 +95,10 @@ StatusOr<std::optional<SourceRecord>> CsvRows::Next() {
   if (fields.size() != header_.size()) {
     return DataError(Place(), ": ", fields.size(), " fields, where the first row names ", header_.size(), " columns");
   }
-  nlohmann::ordered_json row = nlohmann::ordered_json::object();
-  for (size_t i = 0; i < fields.size(); ++i) row[header_[i]] = std::move(fields[i]);
-  return SourceRecord{.json = row.dump(), .place = Place()};
+  nlohmann::ordered_json::object_t row;  // its operator[] would search: the names are different already
+  row.reserve(fields.size());
+  for (size_t i = 0; i < fields.size(); ++i) row.Container::emplace_back(header_[i], std::move(fields[i]));
+  return SourceRecord{.json = nlohmann::ordered_json(std::move(row)).dump(), .place = Place()};
 }
 
 }  // namespace weft

@@ -15,7 +15,8 @@ namespace weft {
 class CsvRows : public RecordSource {
  public:
   // `bytes` must outlive this. `delimiter`: ',', ';' or a tab.
-  CsvRows(std::string_view bytes, char delimiter) : bytes_(bytes), delimiter_(delimiter) {}
+  CsvRows(std::string_view bytes, char delimiter, size_t max_record_bytes = kMaxRecordBytes)
+      : bytes_(bytes), delimiter_(delimiter), max_record_bytes_(max_record_bytes) {}
 
   StatusOr<std::optional<SourceRecord>> Next() override;
   size_t position() const override { return position_; }
@@ -26,12 +27,14 @@ class CsvRows : public RecordSource {
   StatusOr<std::vector<std::string>> TakeRow();    // with its line's end
   StatusOr<std::string> TakeField();
   StatusOr<std::string> TakeQuoted();
+  Status TooLarge(std::string_view why) const;
   bool AtLineEnd() const;                          // or the file's
   void PassLineEnd();
   std::string Place() const { return ":" + std::to_string(row_line_); }
 
   const std::string_view bytes_;
   const char delimiter_;
+  const size_t max_record_bytes_;
   size_t position_ = 0;
   int64_t line_ = 1;                 // of position_
   int64_t row_line_ = 1;             // where the row began

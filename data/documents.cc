@@ -123,13 +123,16 @@ StatusOr<std::optional<Document>> DocumentReader::NextOfFile(const InputFile& fi
   return std::nullopt;
 }
 
-std::optional<Document> DocumentReader::NextLine(const InputFile& file) {
+StatusOr<std::optional<Document>> DocumentReader::NextLine(const InputFile& file) {
   const std::string_view bytes = open_->bytes();
   while (position_ < static_cast<int64_t>(bytes.size())) {
     const size_t begin = static_cast<size_t>(position_), end = std::min(bytes.find('\n', begin), bytes.size());
     position_ = static_cast<int64_t>(std::min(end + 1, bytes.size()));
     ++line_;
     const std::string_view line = bytes.substr(begin, end - begin);
+    if (line.size() > kMaxRecordBytes) {
+      return DataError(file.path, ":", line_, ": larger than ", kMaxRecordBytes, " bytes: is this JSON Lines, a record a line?");
+    }
     if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
     return Document{std::string(line), StrCat(file.path, ":", line_), true};
   }

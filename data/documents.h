@@ -59,7 +59,7 @@ class DocumentReader {
 
  private:
   StatusOr<std::optional<Document>> NextOfFile(const InputFile& file);
-  std::optional<Document> NextLine(const InputFile& file);
+  StatusOr<std::optional<Document>> NextLine(const InputFile& file);
   StatusOr<std::optional<Document>> NextRecord(const InputFile& file);
   void CloseFile();
 

@@ -73,21 +73,42 @@ JsonRecords::Extent JsonRecords::ExtentOf(size_t begin) const {
   return {bytes_.size(), depth == 0 ? Flaw::kNone : Flaw::kTruncated};
 }
 
-// A single object whose members are all objects. One that is larger than a record may be can be nothing else.
+// A single object whose members are all objects; of one that is larger than a record may be, those at its beginning.
 bool JsonRecords::IsKeyed() const {
   const Extent whole = ExtentOf(position_);
-  if (whole.flaw != Flaw::kNone) return whole.flaw == Flaw::kTooLarge;
-  if (SkipSpace(whole.end) != bytes_.size()) return false;
+  const bool is_large = whole.flaw == Flaw::kTooLarge;
+  if (!is_large && (whole.flaw != Flaw::kNone || SkipSpace(whole.end) != bytes_.size())) return false;
+  const auto is_at = [this](size_t at, char c) { return at < bytes_.size() && bytes_[at] == c; };
   size_t at = SkipSpace(position_ + 1);
-  while (bytes_[at] == '"') {
-    at = SkipSpace(ExtentOfString(at).end);
+  for (bool is_first = true; is_at(at, '"'); is_first = false) {
+    if (is_large && at - position_ > max_record_bytes_) return true;
+    const Extent key = ExtentOfString(at);
+    if (key.flaw != Flaw::kNone) return !is_first;  // told when it is read
+    at = SkipSpace(key.end);
+    if (!is_at(at, ':')) return false;
+    at = SkipSpace(at + 1);
+    if (!is_at(at, '{')) return false;
+    const Extent value = ExtentOf(at);
+    if (value.flaw != Flaw::kNone) return !is_first;
+    at = SkipSpace(value.end);
+    if (is_at(at, '}')) return true;
+    if (!is_at(at, ',')) return false;
+    at = SkipSpace(at + 1);
+  }
+  return false;
+}
+
+// Whether the object at position_, which ends at `end`, has a member "_key" of its own.
+bool JsonRecords::HasOwnKey(size_t end) const {
+  constexpr std::string_view kOwnKey = "\"_key\"";
+  if (bytes_.substr(position_, end - position_).find(kOwnKey) == std::string_view::npos) return false;
+  for (size_t at = SkipSpace(position_ + 1); bytes_[at] == '"'; at = SkipSpace(at + 1)) {
+    const size_t key_end = ExtentOfString(at).end;
+    if (bytes_.substr(at, key_end - at) == kOwnKey) return true;
+    at = SkipSpace(key_end);
     if (bytes_[at] != ':') return false;
-    at = SkipSpace(at + 1);
-    if (bytes_[at] != '{') return false;
-    at = SkipSpace(ExtentOf(at).end);
-    if (bytes_[at] == '}') return true;
-    if (bytes_[at] != ',') return false;
-    at = SkipSpace(at + 1);
+    at = SkipSpace(ExtentOf(SkipSpace(at + 1)).end);
+    if (bytes_[at] != ',') return false;  // at the end, or not JSON: told when it is parsed
   }
   return false;
 }
@@ -118,6 +139,7 @@ StatusOr<bool> JsonRecords::FindNext() {
 StatusOr<std::string> JsonRecords::TakeKey() {
   if (!IsAt('"')) return Error("expected a key in quotes");
   const Extent extent = ExtentOfString(position_);
+  if (extent.flaw == Flaw::kTooLarge) return Error("its key is larger than ", max_record_bytes_, " bytes: is a quote not closed?");
   if (extent.flaw != Flaw::kNone) return Error("its key does not end: is the file whole?");
   std::string key(bytes_.substr(position_, extent.end - position_));
   MoveTo(SkipSpace(extent.end));
@@ -167,7 +189,8 @@ StatusOr<std::optional<SourceRecord>> JsonRecords::Next() {
     WEFT_RETURN_IF_ERROR(CheckKeyIsNew(key));
     WEFT_ASSIGN_OR_RETURN(const std::string_view value, TakeValue());
     const bool is_empty = value[SkipSpace(position_ + 1) - position_] == '}';
-    record.json = StrCat("{\"_key\": ", key, is_empty ? "" : ", ", value.substr(1));
+    const bool has_own = HasOwnKey(position_ + value.size());
+    record.json = has_own ? std::string(value) : StrCat("{\"_key\": ", key, is_empty ? "" : ", ", value.substr(1));
     MoveTo(position_ + value.size());
   } else {
     WEFT_ASSIGN_OR_RETURN(const std::string_view value, TakeValue());

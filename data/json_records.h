@@ -2,7 +2,8 @@
 // record. The layout is told by the content:
 //
 //   [{...}, {...}]                  a list of records
-//   {"a": {...}, "b": {...}}        an object whose members are all objects: records by key; each gets its key as "_key"
+//   {"a": {...}, "b": {...}}        an object whose members are all objects: records by key; each gets its key as "_key",
+//                                   unless it has a "_key" of its own
 //   {...} {...}, most often by line values one after another (JSON Lines, whatever the file is called), or just one
 //
 // Only brackets, strings and commas between records are looked at (RFC 8259); what is inside a record is checked when it
@@ -35,6 +36,7 @@ class JsonRecords : public RecordSource {
 
   void FindLayout();
   bool IsKeyed() const;                           // of the object at position_
+  bool HasOwnKey(size_t end) const;
   Extent ExtentOf(size_t begin) const;            // of the value there
   Extent ExtentOfString(size_t begin) const;
   size_t SkipSpace(size_t at) const;

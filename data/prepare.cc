@@ -75,6 +75,9 @@ StatusOr<ChatTemplate> LoadTemplate(const PrepareOptions& options, const Tokeniz
   return ChatTemplate::OfModel(folder.string(), tokenizer.config_json());
 }
 
+// Raised with every change of this folder that encodes a document otherwise: the parts of an earlier weft are then made anew.
+constexpr int kEncodingVersion = 2;
+
 // Digest of all that decides how a document is encoded.
 std::string EncodingDigest(PrepareOptions options, const Tokenizer& tokenizer, const StatusOr<ChatTemplate>& chat_template,
                            const std::string& table_yaml) {
@@ -82,7 +85,7 @@ std::string EncodingDigest(PrepareOptions options, const Tokenizer& tokenizer, c
   options.to = options.table = "";
   options.validation_fraction = 0;
   Sha256 digest;
-  for (const std::string& text : {WriteConfig(options), tokenizer.json(), tokenizer.config_json(),
+  for (const std::string& text : {StrCat(kEncodingVersion), WriteConfig(options), tokenizer.json(), tokenizer.config_json(),
                                   chat_template.ok() ? chat_template->source() : std::string(), table_yaml}) {
     digest.Add(StrCat(text.size(), "\n", text));
   }
@@ -145,6 +148,8 @@ Status Preparation::Encode(const std::vector<Document>& documents, PrepareCounts
     EncodedSample& sample = *encoded;
     if (sample.is_dropped) {
       ++counts->dropped_rows;
+    } else if (sample.is_undecided) {
+      ++counts->undecided_pairs;
     } else if (sample.tokens.size() < 2) {  // a tokenizer without an unknown token can make nothing of a text
       ++counts->empty;
     } else if (!FitSample(too_long, options.sequence_length, &sample)) {
@@ -167,7 +172,8 @@ Status Preparation::TakeOver(Progress* progress) {
   while (true) {
     const auto part = static_cast<int64_t>(records.size());
     const std::optional<PartRecord> record = parts.Find(part);
-    const bool is_usable = record.has_value() && record->encoding == encoding && parts.IsWhole(part, *record);
+    const bool is_usable = record.has_value() && record->encoding == encoding && record->time == time &&
+                           parts.IsWhole(part, *record);
     if (!is_usable) return absl::OkStatus();
     Sha256 digest;
     for (int64_t left = record->documents_read; left > 0;) {
@@ -273,6 +279,7 @@ std::string ProvenanceJson(const Preparation& preparation) {
   if (counts.without_loss > 0) provenance["documents_without_loss_dropped"] = counts.without_loss;
   if (!options.table.empty()) provenance["table"] = options.table;
   if (counts.dropped_rows > 0) provenance["table_rows_dropped"] = counts.dropped_rows;
+  if (counts.undecided_pairs > 0) provenance["undecided_preference_pairs_dropped"] = counts.undecided_pairs;
   return provenance.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
@@ -290,10 +297,15 @@ void LogResult(const Preparation& preparation, int64_t num_validation) {
   LogInfo("skipped: files that are not text: ", preparation.reader->num_not_text(), ", hidden files and links: ",
           preparation.files.num_skipped_files, ", hidden and build folders: ", preparation.files.num_skipped_folders,
           ", empty documents: ", preparation.reader->num_empty() + counts.empty, ", too long: ", counts.too_long,
-          ", without a token in the loss: ", counts.without_loss, ", rows that the table drops: ", counts.dropped_rows);
+          ", without a token in the loss: ", counts.without_loss, ", rows that the table drops: ", counts.dropped_rows,
+          ", preference pairs whose answers do not differ: ", counts.undecided_pairs);
   if (preparation.files.num_records_as_text > 0) {
     LogInfo(preparation.files.num_records_as_text, " .json, .csv and .tsv files of folders were read as texts like others; ",
             "name them as inputs to have their records read");
+  }
+  if (num_validation == 0 && preparation.options.validation_fraction > 0) {
+    LogInfo("no document is kept for validation: ", counts.documents < 2 ? "there is only one" :
+            "the rows chosen for it were left out; a larger --validation-fraction chooses more");
   }
   if (counts.open_turns > 0) {
     LogInfo("of ", counts.turns, " turns of the assistant ", counts.open_turns, " are ended by no ",
@@ -366,7 +378,11 @@ Status PrepareData(const PrepareOptions& options) {
     return UserError("the inputs hold no text to learn from");
   }
   if (status.ok()) status = WriteStore(preparation, *tokenizer, fit);
-  if (status.ok()) return parts->Remove();
+  if (status.ok()) {
+    const Status removed = parts->Remove();
+    if (!removed.ok()) LogInfo("the store is whole, but ", ToStd(removed.message()), "; remove it by hand");
+    return absl::OkStatus();
+  }
   if (!preparation.records.empty()) LogInfo("what is tokenised stays in ", parts->folder(), "; the same command goes on from it");
   return status;
 }

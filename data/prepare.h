@@ -1,9 +1,9 @@
 // `weft data prepare`: text files, folders and JSON Lines to one token store.
 //
 // A text file is a document; .jsonl, .json and .csv files hold records: text, a prompt and its completion, or a
-// conversation (data/documents.h, data/conversation.h). Empty ones and those without a token in the loss are dropped and counted. Folders are searched in
-// sorted order, without hidden entries, build folders and files that are not text, and it is said how many were left
-// out. Documents are tokenised in parallel in batches of a few MiB: memory is bounded by those, the largest document,
+// conversation (data/documents.h, data/conversation.h). Empty ones and those without a token in the loss are dropped and
+// counted. Folders are searched in sorted order, without hidden entries, build folders and files that are not text, and
+// it is said how many were left out. Documents are tokenised in parallel in batches of a few MiB: memory is bounded by those, the largest document,
 // and some 80 bytes a document for the packing plan. The same inputs give the same file.
 //
 // What is tokenised is kept in parts in the folder TO.parts (data/prepared_parts.h) until the store is whole: where

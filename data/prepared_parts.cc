@@ -59,6 +59,7 @@ void PrepareCounts::VisitFields(FieldVisitor& v) {
   v.Field("too_long", too_long, "left out: too long");
   v.Field("without_loss", without_loss, "left out: no token in the loss");
   v.Field("dropped_rows", dropped_rows, "left out: by the table");
+  v.Field("undecided_pairs", undecided_pairs, "left out: preference pairs that prefer nothing");
   v.Field("turns", turns, "turns of an assistant");
   v.Field("open_turns", open_turns, "of them without a token that ends them");
 }
@@ -70,6 +71,7 @@ void PrepareCounts::Add(const PrepareCounts& other) {
   too_long += other.too_long;
   without_loss += other.without_loss;
   dropped_rows += other.dropped_rows;
+  undecided_pairs += other.undecided_pairs;
   turns += other.turns;
   open_turns += other.open_turns;
 }

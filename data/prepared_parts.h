@@ -25,7 +25,7 @@ namespace weft {
 struct PrepareCounts {
   int64_t documents = 0;   // kept
   int64_t tokens = 0;      // of those
-  int64_t empty = 0, too_long = 0, without_loss = 0, dropped_rows = 0;  // left out
+  int64_t empty = 0, too_long = 0, without_loss = 0, dropped_rows = 0, undecided_pairs = 0;  // left out
   int64_t turns = 0, open_turns = 0;  // of an assistant; without a token that ends them
 
   void VisitFields(FieldVisitor& v);

@@ -37,9 +37,14 @@ StatusOr<EncodedSample> SampleEncoder::EncodeRecord(const Document& document) co
   WEFT_ASSIGN_OR_RETURN(const jinja::Value record, jinja::ParseJsonValue(document.bytes, "the record"));
   if (rendering_.table != nullptr) return EncodeRow(record);
   WEFT_ASSIGN_OR_RETURN(const Sample sample, ReadSample(record, reading_));
-  if (sample.rejected != nullptr && !rendering_.learns_chosen) {
+  if ((sample.rejected != nullptr || sample.is_undecided) && !rendering_.learns_chosen) {
     return UserError("a preference pair (chosen, rejected): training on preferences is not built yet; --preferences chosen "
                      "learns from the chosen answers alone");
+  }
+  if (sample.is_undecided) {
+    EncodedSample undecided;
+    undecided.is_undecided = true;
+    return undecided;
   }
   return EncodeSample(sample);
 }

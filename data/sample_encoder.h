@@ -30,6 +30,7 @@ struct EncodedSample {
   std::vector<uint8_t> loss_mask;  // [tokens]
   uint64_t hash = 0;               // of what was tokenised; of a table's row, RowHash
   bool is_dropped = false;         // a row that its table leaves out
+  bool is_undecided = false;       // a preference pair that prefers nothing (data/preference.h)
   int64_t num_turns = 0, num_open_turns = 0;  // as in MaskedTokens
 };
 

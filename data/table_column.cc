@@ -55,7 +55,7 @@ StatusOr<Value> CategoryValue(const ColumnSpec& column, const std::string& text)
   std::string list;
   for (size_t i = 0; i < std::min(known.size(), kShown); ++i) StrAppend(&list, i == 0 ? "" : ", ", known[i]);
   return UserError("'", text, "' is none of the ", known.size(), " categories (", list, known.size() > kShown ? ", ..." : "",
-                   "); `unknown` says what to put for others");
+                   "); `unknown` says what to put for others, and `categories` can list all");
 }
 
 StatusOr<Value> MissingValue(const ColumnSpec& column) {
@@ -75,7 +75,13 @@ bool IsMissing(const ColumnSpec& column, const Value* value) {
   const StatusOr<std::string> text = TextOf(*value);
   if (!text.ok()) return false;  // lists and objects are there
   const auto& values = column.missing.values;
-  return std::find(values.begin(), values.end(), Trimmed(*text)) != values.end();
+  if (std::find(values.begin(), values.end(), Trimmed(*text)) != values.end()) return true;
+  if (column.kind != ColumnSpec::Kind::kNumber) return false;
+  const StatusOr<double> number = NumberOf(*value);  // -999 is missing as -999.0 and as "-999.00", too
+  return number.ok() && std::any_of(values.begin(), values.end(), [&](const std::string& listed) {
+    double missing = 0;
+    return ParseNumber(listed, &missing) && missing == *number;
+  });
 }
 
 StatusOr<std::string> TextOf(const Value& value) {

@@ -86,7 +86,8 @@ void AddDataVerb(CLI::App& app, const ChooseVerb& choose) {
                       "Tokens a sequence of the stored packing plan; training with another length packs anew")->capture_default_str();
   prepare->add_option("--validation-fraction", options->validation_fraction,
                       "Share of the documents kept for validation, by hash of their content")->capture_default_str();
-  prepare->footer("Killed, the same command goes on where it stood (the folder FILE.h5.parts).\n\nExamples:\n  weft data prepare docs README.md --to data.h5\n"
+  prepare->footer("Killed, the same command goes on where it stood (the folder FILE.h5.parts).\n\n"
+                  "Examples:\n  weft data prepare docs README.md --to data.h5\n"
                   "  weft data prepare chat.jsonl --tokenizer MODEL --too-long cut --to chat.h5\n"
                   "  weft data prepare gsm8k.jsonl --column prompt=question --column completion=answer --to gsm8k.h5\n"
                   "  weft data prepare triage.csv --table triage.yaml --to triage.h5");

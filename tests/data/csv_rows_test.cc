@@ -13,8 +13,8 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 
 // The rows as "place json", or the error.
-std::vector<std::string> RowsOf(std::string_view bytes, char delimiter = ',') {
-  CsvRows source(bytes, delimiter);
+std::vector<std::string> RowsOf(std::string_view bytes, char delimiter = ',', size_t max_record_bytes = kMaxRecordBytes) {
+  CsvRows source(bytes, delimiter, max_record_bytes);
   std::vector<std::string> rows;
   while (true) {
     auto row = source.Next();
@@ -46,6 +46,25 @@ TEST(CsvRowsTest, ErrorsNameTheLine) {
   EXPECT_THAT(RowsOf("a,b\n1,caf\xE9\n"), ElementsAre(":2: this is not UTF-8"));
   EXPECT_THAT(RowsOf("a,a\n1,2\n"), ElementsAre(":1: two columns are named 'a'"));
   EXPECT_THAT(RowsOf("a,\n1,2\n"), ElementsAre(":1: column 2 has no name"));
+}
+
+TEST(CsvRowsTest, RefusesRowsThatAreTooLarge) {
+  EXPECT_THAT(RowsOf("a,b\n123,4567\n", ',', 8), ElementsAre(":2 {\"a\":\"123\",\"b\":\"4567\"}"));
+  EXPECT_THAT(RowsOf("a,b\n123,456789\n", ',', 8), ElementsAre(":2: larger than 8 bytes; is this a CSV file?"));
+  EXPECT_THAT(RowsOf("a,b\n1,\"2\n3,4\n5,6\n", ',', 8), ElementsAre(":2: larger than 8 bytes; is a quote not closed?"));
+}
+
+// Searching for every name among those before would take minutes here.
+TEST(CsvRowsTest, ReadsManyColumns) {
+  constexpr int kColumns = 200000;
+  std::string bytes, values;
+  for (int i = 0; i < kColumns; ++i) {
+    bytes += (i > 0 ? "," : "") + std::to_string(i);
+    values += (i > 0 ? ",1" : "1");
+  }
+  const std::vector<std::string> rows = RowsOf(bytes + "\n" + values + "\n");
+  ASSERT_EQ(rows.size(), 1u);
+  EXPECT_TRUE(rows[0].ends_with("\"199999\":\"1\"}"));
 }
 
 }  // namespace

@@ -47,6 +47,9 @@ TEST(JsonRecordsTest, TellsTheLayoutByContent) {
               ElementsAre(":1 {\"a\": 1}", ":3 {\"a\": {\"b\": \"\\\"}\"}}", ":3 {\"a\":\n 3}"));
   EXPECT_THAT(AllOf("\xEF\xBB\xBF{\"x\": {\"a\": 1},\n \"\\\"y\": { }}").records,
               ElementsAre(": record 1 (line 1) {\"_key\": \"x\", \"a\": 1}", ": record 2 (line 2) {\"_key\": \"\\\"y\" }"));
+  EXPECT_THAT(AllOf("{\"x\": {\"a\": {\"_key\": 1}}, \"y\": {\"a\": [1, 2], \"_key\": \"z\"}}").records,
+              ElementsAre(": record 1 (line 1) {\"_key\": \"x\", \"a\": {\"_key\": 1}}",
+                          ": record 2 (line 1) {\"a\": [1, 2], \"_key\": \"z\"}"));
   EXPECT_THAT(AllOf("{\"text\": \"one\"}").records, ElementsAre(":1 {\"text\": \"one\"}"));
   EXPECT_THAT(AllOf("{\"a\": {}, \"b\": [1]}").records, ElementsAre(":1 {\"a\": {}, \"b\": [1]}"));
   EXPECT_THAT(AllOf("{}").records, ElementsAre(":1 {}"));
@@ -90,6 +93,11 @@ TEST(JsonRecordsTest, ReadsLargeKeyedObjectsPieceByPiece) {
   EXPECT_THAT(AllOf(bytes, 32).error, HasSubstr("the file ends behind it"));
   EXPECT_THAT(AllOf(bytes + ", \"last\": 5}", 32).error,
               HasSubstr(": record 51 (line 1): expected an object for the key \"last\""));
+  EXPECT_THAT(AllOf(bytes + ", \"" + std::string(40, 'k') + "\": {}}", 32).error,
+              HasSubstr(": record 51 (line 1): its key is larger than 32 bytes"));
+  EXPECT_THAT(AllOf("{\"a\": {\"n\": 1}, \"b\": {\"n\": \"" + std::string(40, 'x') + "\"}}", 32).error,
+              HasSubstr(": record 2 (line 1): larger than 32 bytes"));
+  EXPECT_THAT(AllOf("{\"text\": \"" + std::string(40, 'x') + "\", \"n\": {}}", 32).error, HasSubstr(":1: larger than 32 bytes"));
 }
 
 // Bracket by bracket, whatever the bytes: what comes out is JSON, or an error was given.

@@ -169,13 +169,18 @@ TEST_F(PrepareResumeTest, KeepsWhatIsFinishedWhereARecordIsBad) {
 }
 
 TEST_F(PrepareResumeTest, DoesDamagedPartsAnew) {
-  for (const std::string damage : {"a bit", "half of it", "its record"}) {
+  for (const std::string damage : {"a bit", "half of it", "its record", "its time"}) {
     KillAfterParts(3);
     std::string part = *ReadFile(Part(1, ".part"));
     if (damage == "a bit") part[part.size() / 2] = static_cast<char>(part[part.size() / 2] ^ 1);
     if (damage == "half of it") part.resize(part.size() / 2);
     folder_.Write("data.h5.parts/000001.part", part);
     if (damage == "its record") folder_.Write("data.h5.parts/000001.yaml", "encoding: 5\n");
+    if (damage == "its time") {  // templates were told another one
+      std::string record = *ReadFile(Part(1, ".yaml"));
+      record.replace(record.find("time: "), 6, "time: 1");
+      folder_.Write("data.h5.parts/000001.yaml", record);
+    }
     const int64_t first = (*PreparedParts::Open(options_.to + ".parts"))->Find(0)->counts.documents;
     EXPECT_THAT(Finish(), HasSubstr(StrCat(": ", first, " documents of an earlier start"))) << damage;
     EXPECT_TRUE(IsUndisturbed()) << damage;

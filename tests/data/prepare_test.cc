@@ -70,6 +70,21 @@ TEST(PrepareTest, ReadsJsonLines) {
   EXPECT_THAT(DocumentsOf(options.to), ElementsAre("one\ntwo", "<|endoftext|>"));  // text, not the control token
 }
 
+// The folder of parts holds somebody's file: the store is whole all the same, and so is the file.
+TEST(PrepareTest, AFolderOfPartsThatStaysIsNoError) {
+  const ScratchFolder folder;
+  const std::string notes = folder.Write("data.h5.parts/notes.txt", "mine");
+  const PrepareOptions options{.inputs = {folder.Write("in.txt", "a text")}, .to = folder.Path("data.h5"), .tokenizer = ""};
+  testing::internal::CaptureStderr();
+  const Status status = PrepareData(options);
+  const std::string said = testing::internal::GetCapturedStderr();
+  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_THAT(said, HasSubstr("the store is whole, but cannot remove"));
+  EXPECT_THAT(said, HasSubstr("no document is kept for validation: there is only one"));
+  EXPECT_TRUE(TokenStore::Open(options.to).ok());
+  EXPECT_TRUE(std::filesystem::exists(notes));
+}
+
 TEST(PrepareTest, DoesNotDependOnThreads) {
   const ScratchFolder folder;
   std::string lines;

@@ -59,7 +59,11 @@ TEST(TableTest, PrintsNumbersAlikeWhateverTheyWereWrittenAs) {
 TEST(TableTest, PutsWhatIsDeclaredInPlaceOfMissingValues) {
   const std::string rows = NumbersFrom(1, 8) + "{\"x\": \"NA\"}\n{\"x\": null}\n{}\n";
   const auto median = Fit("{kind: number, missing: {values: [NA, -1], instead: median}}", rows);
-  for (const char* row : {R"({"x": "NA"})", R"({"x": null})", "{}", R"({"x": -1})", R"({"x": " -1 "})"}) EXPECT_EQ(Rendered(median, row), "4.5");
+  for (const char* row : {R"({"x": "NA"})", R"({"x": null})", "{}", R"({"x": -1})", R"({"x": " -1 "})", R"({"x": -1.0})",
+                          R"({"x": "-1.00"})"}) {
+    EXPECT_EQ(Rendered(median, row), "4.5") << row;
+  }
+  EXPECT_EQ(Rendered(median, R"({"x": 1})"), "1");
   EXPECT_THAT(Rendered(median, R"({"x": ""})"), HasSubstr("expected a number, found ''"));  // `values` was given without it
   const auto word = Fit("{kind: number, missing: {values: [NA], instead: word, word: not known}}", rows);
   EXPECT_EQ(Rendered(word, R"({"x": "NA"})"), "not known");
