@@ -6,6 +6,7 @@
 #include "core/file.h"
 #include "data/chat_template.h"
 #include "data/inspect.h"
+#include "data/record_source.h"
 #include "data/token_store_hdf5.h"
 #include "data/tokenizer.h"
 #include "gmock/gmock.h"
@@ -83,6 +84,16 @@ TEST(PrepareTest, AFolderOfPartsThatStaysIsNoError) {
   EXPECT_THAT(said, HasSubstr("no document is kept for validation: there is only one"));
   EXPECT_TRUE(TokenStore::Open(options.to).ok());
   EXPECT_TRUE(std::filesystem::exists(notes));
+}
+
+// A file of one line, and none of it read into memory.
+TEST(PrepareTest, RefusesALineThatIsTooLargeForARecord) {
+  const ScratchFolder folder;
+  const PrepareOptions options{.inputs = {folder.Write("in.jsonl", "\n{")}, .to = folder.Path("data.h5"), .tokenizer = ""};
+  std::filesystem::resize_file(options.inputs[0], kMaxRecordBytes + 2);  // zeros that take no room
+  const Status status = PrepareData(options);
+  EXPECT_EQ(ExitCode(status), 2);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("in.jsonl:2: larger than 268435456 bytes"));
 }
 
 TEST(PrepareTest, DoesNotDependOnThreads) {
