@@ -13,6 +13,8 @@ namespace {
 
 using nlohmann::json;
 
+constexpr int64_t kMistralWindow = 4096;  // transformers' default where the key is absent; null is no window
+
 Status ReadRopeScaling(const json& object, const std::string& where, RopeScaling* scaling) {
   JsonReader reader(object, StrCat(where, ": rope_scaling"));
   const std::string kind = reader.String("rope_type", reader.String("type", "default"));
@@ -54,9 +56,12 @@ Status RefuseUnsupported(JsonReader& reader, const ModelConfig& config, const st
     return UserError(where, ": attention_bias: true is not supported for ", config.model_type,
                      " (it would add a bias to o_proj); Qwen2's q, k, v biases are implied by model_type qwen2");
   }
-  if (reader.Boolean("use_sliding_window", config.model_type == "mistral") && reader.Has("sliding_window") &&
-      reader.Integer("sliding_window", 0) < config.max_position_embeddings) {
-    return UserError(where, ": sliding_window: a window of ", reader.Integer("sliding_window", 0),
+  const bool is_mistral = config.model_type == "mistral";
+  const bool is_implied = is_mistral && !reader.Names("sliding_window");
+  const int64_t window = reader.Integer("sliding_window", is_implied ? kMistralWindow : kMostPositions);
+  if (reader.Boolean("use_sliding_window", is_mistral) && window < config.max_position_embeddings) {
+    return UserError(where, ": sliding_window: a window of ", window,
+                     is_implied ? ", which a mistral without this key has," : "",
                      " is not supported; train with shorter sequences and set it to null");
   }
   if (reader.Number("partial_rotary_factor", 1) != 1) {
@@ -110,7 +115,7 @@ StatusOr<ModelConfig> ModelConfigFromJson(const json& object, const std::string&
   c.qkv_bias = c.model_type == "qwen2";
   c.qk_norm = c.model_type == "qwen3";
   c.bos_token_id = reader.Integer("bos_token_id", -1);
-  c.eos_token_ids = reader.IntegerOrList("eos_token_id");
+  c.eos_token_ids = reader.TokenIds("eos_token_id", c.vocab_size);
   c.rope_theta = reader.Number("rope_theta", 10000);
   WEFT_RETURN_IF_ERROR(reader.status());
   for (const char* key : {"rope_scaling", "rope_parameters"}) {
@@ -142,7 +147,7 @@ Status TakeGenerationEos(const std::string& path, ModelConfig* config) {
   WEFT_RETURN_IF_ERROR(object.status());
   if (!object->is_object()) return DataError(path, ": expected a JSON object");
   JsonReader reader(*object, path);
-  const std::vector<int64_t> ids = reader.IntegerOrList("eos_token_id");
+  const std::vector<int64_t> ids = reader.TokenIds("eos_token_id", config->vocab_size);
   if (!ids.empty()) config->eos_token_ids = ids;
   return reader.status();
 }

@@ -44,7 +44,7 @@ StatusOr<ModelConfig> Gpt2ConfigFromJson(const nlohmann::json& object, const std
   c.initializer_range = reader.Number("initializer_range", 0.02);
   c.tie_word_embeddings = reader.Boolean("tie_word_embeddings", true);
   c.bos_token_id = reader.Integer("bos_token_id", -1);
-  c.eos_token_ids = reader.IntegerOrList("eos_token_id");
+  c.eos_token_ids = reader.TokenIds("eos_token_id", c.vocab_size);
   WEFT_RETURN_IF_ERROR(reader.status());
   if (c.hidden_size % c.num_attention_heads != 0) {
     return UserError(where, ": n_embd (", c.hidden_size, ") must be a multiple of n_head (", c.num_attention_heads, ")");
@@ -62,6 +62,7 @@ nlohmann::ordered_json Gpt2ConfigToJson(const ModelConfig& c) {
   out["model_type"] = "gpt2";
   out["vocab_size"] = c.vocab_size;
   out["n_positions"] = c.max_position_embeddings;
+  out["n_ctx"] = c.max_position_embeddings;  // the older name, which llama.cpp's converter asks for
   out["n_embd"] = c.hidden_size;
   out["n_layer"] = c.num_hidden_layers;
   out["n_head"] = c.num_attention_heads;

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/log.h"
 #include "core/status.h"
 #include "core/str_cat.h"
 #include "nlohmann/json.hpp"
@@ -17,6 +18,7 @@ class JsonReader {
  public:
   JsonReader(const nlohmann::json& object, std::string where) : object_(object), where_(std::move(where)) {}
 
+  bool Names(const char* key) const { return object_.contains(key); }  // be it null
   bool Has(const char* key) const { return object_.contains(key) && !object_.at(key).is_null(); }
 
   int64_t Integer(const char* key, int64_t fallback) {
@@ -59,6 +61,17 @@ class JsonReader {
       list.push_back(item.get<int64_t>());
     }
     return list;
+  }
+  // Token ids of a vocabulary. Others, such as configs keep whose vocabulary was cut, can never come up: they are left
+  // out, with a warning.
+  std::vector<int64_t> TokenIds(const char* key, int64_t vocab_size) {
+    std::vector<int64_t> ids = IntegerOrList(key);
+    std::erase_if(ids, [&](int64_t id) {
+      const bool is_outside = id < 0 || id >= vocab_size;
+      if (is_outside) LogInfo(where_, ": ", key, ": ", id, " is outside the vocabulary of ", vocab_size, " and left out");
+      return is_outside;
+    });
+    return ids;
   }
   void Fail(const char* key, const std::string& expected) {
     if (status_.ok()) {

@@ -70,6 +70,7 @@ nlohmann::json SectionJson(const ModelSection& m) {
   json["rope_theta"] = m.rope_theta;
   if (m.rope_scaling.has_value()) json["rope_scaling"] = RopeScalingJson(*m.rope_scaling);
   json["max_position_embeddings"] = m.max_position_embeddings;
+  json["sliding_window"] = nullptr;  // one that would count has been refused (model_section.cc)
   json["initializer_range"] = m.initializer_range;
   if (m.tie_word_embeddings.has_value()) json["tie_word_embeddings"] = *m.tie_word_embeddings;
   if (m.attention_bias.has_value()) json["attention_bias"] = *m.attention_bias;

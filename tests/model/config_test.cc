@@ -82,6 +82,8 @@ TEST(ModelConfig, ReadsGpt2ByItsOwnKeys) {
   const int64_t block = 4 * 64 + (64 * 192 + 192) + (64 * 64 + 64) + (64 * 256 + 256) + (256 * 64 + 64);
   EXPECT_EQ(NumParameters(*config), (512 + 128) * 64 + 3 * block + 2 * 64);
   const nlohmann::json written(ModelConfigToJson(*config));
+  EXPECT_EQ(written["n_positions"], 128);
+  EXPECT_EQ(written["n_ctx"], 128) << "llama.cpp's converter asks for it";
   EXPECT_EQ(written["architectures"][0], "GPT2LMHeadModel");
   const StatusOr<ModelConfig> again = ModelConfigFromJson(written, "there");
   ASSERT_TRUE(again.ok()) << again.status();
@@ -131,6 +133,16 @@ TEST(ModelConfig, TakesWindowsThatChangeNothing) {
     ASSERT_TRUE(config.ok()) << config.status();
     EXPECT_EQ(ModelConfigToJson(*config).at("sliding_window"), nullptr) << "absent, it would be 4096 to transformers";
   }
+  json.erase("sliding_window");
+  EXPECT_TRUE(ModelConfigFromJson(json, "here").ok()) << "the implied window covers all 4096 positions";
+  json["max_position_embeddings"] = 32768;
+  EXPECT_THAT(std::string(ModelConfigFromJson(json, "here").status().message()),
+              HasSubstr("sliding_window: a window of 4096, which a mistral without this key has,"));
+  json["model_type"] = "llama";
+  EXPECT_TRUE(ModelConfigFromJson(json, "here").ok()) << "llama has no window";
+  json["model_type"] = "mistral";
+  json["sliding_window"] = nullptr;
+  EXPECT_TRUE(ModelConfigFromJson(json, "here").ok()) << "null is no window";
   json["sliding_window"] = 1024;
   EXPECT_THAT(std::string(ModelConfigFromJson(json, "here").status().message()), HasSubstr("sliding_window"));
 }
@@ -173,8 +185,20 @@ TEST(ModelConfig, TakesTheEndsOfTextsFromItsGenerationConfig) {
   EXPECT_EQ(ReadModelConfig(folder.Path())->eos_token_ids, (std::vector<int64_t>{5, 7}));
   folder.Write("generation_config.json", R"({"temperature": 0.6})");
   EXPECT_EQ(ReadModelConfig(folder.Path())->eos_token_ids, std::vector<int64_t>{5});
+  folder.Write("generation_config.json", R"({"eos_token_id": [7, 512, -1, 4294967301]})");
+  EXPECT_EQ(ReadModelConfig(folder.Path())->eos_token_ids, std::vector<int64_t>{7}) << "the vocabulary ends at 511";
+  folder.Write("generation_config.json", R"({"eos_token_id": 128001})");
+  EXPECT_EQ(ReadModelConfig(folder.Path())->eos_token_ids, std::vector<int64_t>{5});
   folder.Write("generation_config.json", "{");
   EXPECT_FALSE(ReadModelConfig(folder.Path()).ok());
+}
+
+TEST(ModelConfig, LeavesOutEndsOfTextsThatCannotComeUp) {
+  nlohmann::json llama = Llama(), gpt2 = Gpt2();
+  llama["eos_token_id"] = gpt2["eos_token_id"] = {511, 512, 50256};
+  for (const nlohmann::json& json : {llama, gpt2}) {
+    EXPECT_EQ(ModelConfigFromJson(json, "here")->eos_token_ids, std::vector<int64_t>{511});
+  }
 }
 
 TEST(ModelConfig, RefusesLlama3ScalingThatDividesByZero) {
