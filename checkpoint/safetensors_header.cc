@@ -83,7 +83,10 @@ class HeaderHandler {
 
   bool number_integer(int64_t) { return Refuse(name_, ": a negative number"); }
   bool number_float(double, const std::string& text) { return Refuse(name_, ": the number ", text, " is no size"); }
-  bool null() { return Refuse(name_, ": null in an unexpected place"); }
+  bool null() {
+    if (place_ == Place::kHeader && name_ == "__metadata__") return true;  // an Option to the reference implementation
+    return Refuse(name_, ": null in an unexpected place");
+  }
   bool boolean(bool) { return Refuse(name_, ": a boolean in an unexpected place"); }
   bool binary(Json::binary_t&) { return Refuse(name_, ": binary data"); }
   bool parse_error(size_t, const std::string&, const Json::exception& error) { return Refuse(error.what()); }

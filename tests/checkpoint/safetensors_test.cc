@@ -48,7 +48,7 @@ TEST(Safetensors, AcceptsWhatTheFormatAllows) {
   for (const std::string& bytes :
        {Encode(" \n {} "), Encode(R"({"s":{"dtype":"F32","shape":[],"data_offsets":[0,4]}})", "abcd"),
         Encode(R"({"z":{"dtype":"F32","shape":[3,0],"data_offsets":[0,0]},"y":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}})", "a"),
-        Encode(R"({"f":{"dtype":"F4","shape":[4],"data_offsets":[0,2]}})", "ab"),
+        Encode(R"({"f":{"dtype":"F4","shape":[4],"data_offsets":[0,2]}})", "ab"), Encode(R"({"__metadata__":null})"),
         Encode(R"({"é":{"data_offsets":[0,0],"shape":[0],"dtype":"BF16"},"__metadata__":{"a":"b"}})")}) {
     EXPECT_TRUE(OpenBytes(bytes).ok()) << OpenBytes(bytes).status();
   }
@@ -78,6 +78,8 @@ TEST(Safetensors, RefusesEachBreachByName) {
   EXPECT_THAT(Refusal(entry(R"({"dtype":"U8","shape":[0],"data_offsets":[0,0],"more":"x"})")), HasSubstr("unexpected place"));
   const std::string zero = R"({"dtype":"U8","shape":[0],"data_offsets":[0,0]})";
   EXPECT_THAT(Refusal(Encode("{\"t\":" + zero + ",\"t\":" + zero + "}")), HasSubstr("\"t\" comes twice"));
+  EXPECT_THAT(Refusal(Encode(R"({"t":null})")), HasSubstr("null in an unexpected place"));
+  EXPECT_THAT(Refusal(Encode(R"({"__metadata__":{"a":null}})")), HasSubstr("null in an unexpected place"));
   EXPECT_THAT(Refusal(Encode(R"({"__metadata__":{"a":1}})")), HasSubstr("a number in an unexpected place"));
   EXPECT_THAT(Refusal(Encode(R"({"__metadata__":{"a":"1","a":"2"}})")), HasSubstr("comes twice"));
 }
