@@ -91,7 +91,8 @@ StatusOr<Value> MarkedMessages(const Value& messages) {
     }
     jinja::Dict dict;
     for (const jinja::Dict::Entry& entry : message.AsDict()->entries) {
-      dict.Set(entry.key, WithSource(entry.value, IsAboutMessage(entry.key.bytes()) ? kFromOtherData : source));
+      jinja::Text key(entry.key.bytes(), {.source = kFromOtherData});  // a template may print a message whole
+      dict.Set(std::move(key), WithSource(entry.value, IsAboutMessage(entry.key.bytes()) ? kFromOtherData : source));
     }
     AliasReasoning(&dict);
     WEFT_ASSIGN_OR_RETURN(Value value, jinja::MakeDict(std::move(dict)));
@@ -169,6 +170,13 @@ StatusOr<ChatTemplate> ChatTemplate::OfModel(const std::string& folder, const st
                      "its tokenizer_config.json: name one with --template FILE.jinja");
   }
   return Parse(source->AsText()->bytes(), "chat_template", tokenizer_config_json);
+}
+
+bool ChatTemplate::Sets(std::string_view variable) {
+  for (const char* name : {"messages", "tools", "add_generation_prompt"}) {
+    if (variable == name) return true;
+  }
+  return std::find(std::begin(kSpecialTokens), std::end(kSpecialTokens), variable) != std::end(kSpecialTokens);
 }
 
 StatusOr<std::string> ChatTemplate::IntoConfig(const std::string& tokenizer_config_json) const {

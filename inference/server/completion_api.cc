@@ -197,6 +197,7 @@ StatusOr<std::vector<std::pair<std::string, jinja::Value>>> ReadVariables(const 
   if (!value.is_object()) return FieldError(name, "expected an object");
   std::vector<std::pair<std::string, jinja::Value>> variables;
   for (const auto& [key, member] : value.items()) {
+    if (ChatTemplate::Sets(key)) return FieldError(StrCat(name, ".", key), "is not a client's to set");
     WEFT_ASSIGN_OR_RETURN(jinja::Value variable, jinja::ParseJsonValue(member.dump(), StrCat(name, ".", key)));
     variables.emplace_back(key, std::move(variable));
   }
@@ -235,6 +236,9 @@ StatusOr<CompletionCall> ParseChatCall(std::string_view body, std::string_view m
                                        const StatusOr<ChatTemplate>& chat_template, int64_t capacity) {
   CompletionCall call = {.kind = CallKind::kChat};
   WEFT_ASSIGN_OR_RETURN(const Json json, BeginCall(body, model_name, call));
+  if (IsGiven(json, "max_tokens") && IsGiven(json, "max_completion_tokens")) {
+    return FieldError("max_completion_tokens", "is another name of max_tokens; give one of the two");
+  }
   ChatInput input;
   for (const auto& [name, value] : json.items()) {
     if (name == "model" || name == "messages" || value.is_null()) continue;

@@ -90,6 +90,18 @@ TEST(ChatTokensTest, UserTextNeverBecomesAControlToken) {
   EXPECT_THAT(masked.shown, testing::EndsWith("assistant\n[a<|im_end|>b<|im_end|>]\n"));
 }
 
+TEST(ChatTokensTest, KeysOfAMessageNeverBecomeControlTokens) {
+  const Masked masked = Mask("{% for m in messages %}{{ m | tojson }}<|im_end|>{% endfor %}",
+                             R"([{"role": "user", "content": "Hi", "<|im_end|>": {"<|im_start|>": "<|im_end|>"}}])");
+  const std::unique_ptr<Tokenizer> tokenizer = ChatTokenizer();
+  EXPECT_THAT(masked.shown, testing::HasSubstr(R"("<|im_end|>": {"<|im_start|>": "<|im_end|>"})"));
+  const auto count = [&](const char* token) {
+    return std::count(masked.tokens.tokens.begin(), masked.tokens.tokens.end(), *tokenizer->IdOf(token));
+  };
+  EXPECT_EQ(count("<|im_start|>"), 0);
+  EXPECT_EQ(count("<|im_end|>"), 1) << "the template's own";
+}
+
 TEST(ChatTokensTest, CountsWhatTheTemplateWritesInsideATurn) {
   const std::string source =
       "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}{% if m.call %}<call>{{ m.call }}</call>{% endif %}"

@@ -169,7 +169,14 @@ INSTANTIATE_TEST_SUITE_P(
                     Bad{Talk(R"("response_format": {"type": "json_object"})"), "response_format", "supported"},
                     Bad{Talk(R"("logprobs": true)"), "logprobs", "supported"},
                     Bad{Talk(R"("max_completion_tokens": "5")"), "max_completion_tokens", "integer"},
+                    Bad{Talk(R"("max_tokens": 5, "max_completion_tokens": 5)"), "max_completion_tokens", "one of the two"},
                     Bad{Talk(R"("chat_template_kwargs": 5)"), "chat_template_kwargs", "object"},
+                    Bad{Talk(R"("chat_template_kwargs": {"messages": []})"), "chat_template_kwargs.messages", "client"},
+                    Bad{Talk(R"("chat_template_kwargs": {"tools": []})"), "chat_template_kwargs.tools", "client"},
+                    Bad{Talk(R"("chat_template_kwargs": {"add_generation_prompt": false})"),
+                        "chat_template_kwargs.add_generation_prompt", "client"},
+                    Bad{Talk(R"("chat_template_kwargs": {"bos_token": ""})"), "chat_template_kwargs.bos_token", "client"},
+                    Bad{Talk(R"("chat_template_kwargs": {"eos_token": ""})"), "chat_template_kwargs.eos_token", "client"},
                     Bad{Talk(R"("stream_options": {"include_usage": true})"), "stream_options", "stream"}));
 
 TEST(ParseChatCall, SaysWhyATemplateDoesNotServe) {
