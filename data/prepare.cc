@@ -314,6 +314,13 @@ void LogResult(const Preparation& preparation, int64_t num_validation) {
   }
 }
 
+// The specification with what the store adds to it: whether rows became chats.
+TableSpec TrainedSpec(TableSpec spec, const PrepareOptions& options) {
+  spec.chat.reset();
+  if (!options.chat_template.empty() && spec.text.empty()) spec.chat = true;
+  return spec;
+}
+
 // The store out of finished parts.
 Status WriteStore(const Preparation& preparation, const Tokenizer& tokenizer, const TableFit& fit) {
   const PrepareOptions& options = preparation.options;
@@ -324,7 +331,7 @@ Status WriteStore(const Preparation& preparation, const Tokenizer& tokenizer, co
   WEFT_RETURN_IF_ERROR(WriteDocuments(preparation, writer.get(), &hashes));
   ending.validation = fit.validation_threshold.has_value() ? BelowThreshold(hashes, *fit.validation_threshold)
                                                            : ChooseValidation(hashes, options.validation_fraction);
-  if (fit.table != nullptr) ending.table_yaml = fit.table->spec().ToYaml();
+  if (fit.table != nullptr) ending.table_yaml = TrainedSpec(fit.table->spec(), options).ToYaml();
   hashes = {};
   ending.sequence_length = options.sequence_length;
   ending.tokenizer_json = tokenizer.json();
@@ -360,6 +367,10 @@ Status PrepareData(const PrepareOptions& options) {
   TableFit fit;
   if (!options.table.empty()) {
     WEFT_ASSIGN_OR_RETURN(fit, FitTable(options.table, files, options.validation_fraction));
+    if (fit.table->spec().chat.value_or(false) && !template_is_named) {
+      return UserError(options.table, ": its rows became chats; name the chat template again with --template ",
+                       "FILE.jinja");
+    }
   }
   const Table* table = fit.table.get();
   const std::string encoding = EncodingDigest(options, *tokenizer, chat_template, table == nullptr ? "" : table->spec().ToYaml());

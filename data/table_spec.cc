@@ -205,6 +205,7 @@ void TableSpec::VisitFields(FieldVisitor& v) {
   v.Field("prompt", prompt, "template of what is given");
   v.Field("completion", completion, "template of what is learnt");
   v.Field("text", text, "template of a text that is learnt whole");
+  v.Field("chat", chat, "whether prompt and completion are a chat; written by `weft data prepare --template`");
   v.Field("fitted_rows", fitted_rows, "rows it was fitted to; written by `weft data prepare`");
 }
 

@@ -81,6 +81,7 @@ struct TableSpec {
   std::vector<std::string> target;  // columns for the completion alone: a row in use has none
   std::string prompt, completion;   // templates
   std::string text;                 // a template, in place of those two
+  std::optional<bool> chat;         // true: the store's prompts and completions stand inside a chat template
   std::optional<int64_t> fitted_rows;  // of the training split; absent: not fitted yet
   void VisitFields(FieldVisitor& v);
 

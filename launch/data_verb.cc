@@ -41,7 +41,11 @@ Status RenderRow(const RenderArguments& arguments) {
   WEFT_ASSIGN_OR_RETURN(const jinja::Value value, jinja::ParseJsonValue(row->bytes, row->place));
   StatusOr<std::string> prompt = table->RenderPrompt(value);
   if (!prompt.ok()) return WithContext(prompt.status(), row->place);
-  std::fputs(prompt->c_str(), stdout);
+  std::fwrite(prompt->data(), 1, prompt->size(), stdout);
+  if (table->spec().chat.value_or(false)) {
+    LogInfo("this is the bare prompt, and the model was trained on it inside a chat: send it as a user's message to "
+            "/v1/chat/completions of `weft serve`");
+  }
   return absl::OkStatus();
 }
 
@@ -51,7 +55,9 @@ void AddRenderVerb(CLI::App* data, const ChooseVerb& choose) {
   verb->add_option("ROW", arguments->row, "A .json file of one row, or a .csv or .jsonl file that holds one")->required();
   verb->add_option("--table", arguments->table, "The exported model's folder, its table.yaml, or its token store")->required()
       ->type_name("MODEL");
-  verb->footer("Example:\n  weft generate MODEL --prompt \"$(weft data render row.json --table MODEL)\"");
+  verb->footer("The prompt is bare. A model whose data were prepared with --template has seen it inside a chat: send it as\n"
+               "a user's message to /v1/chat/completions of `weft serve`.\n\n"
+               "Example:\n  weft data render row.json --table MODEL | weft generate MODEL --prompt-file -");
   verb->callback([=] { choose([=] { return Report(RenderRow(*arguments)); }); });
 }
 

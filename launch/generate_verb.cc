@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <future>
 
+#include "core/file.h"
 #include "inference/load.h"
 #include "launch/report.h"
 #include "launch/verbs.h"
@@ -14,7 +15,7 @@ namespace {
 
 struct GenerateArguments {
   std::string folder;
-  std::string prompt;
+  std::string prompt, prompt_file;
   int64_t max_tokens = 128;
   SamplingOptions sampling;
   std::string dtype = "f32";
@@ -22,14 +23,21 @@ struct GenerateArguments {
   int64_t context = 0;
 };
 
+// The text to continue, to its last byte: a shell's $(...) takes line breaks off the end.
+StatusOr<std::string> PromptOf(const GenerateArguments& arguments) {
+  if (arguments.prompt_file.empty()) return arguments.prompt;
+  return ReadFile(arguments.prompt_file == "-" ? "/dev/stdin" : arguments.prompt_file);
+}
+
 Status Generate(const GenerateArguments& arguments) {
+  WEFT_ASSIGN_OR_RETURN(const std::string prompt, PromptOf(arguments));
   std::promise<void> done;  // outlives the engine, which sets it
   const InferenceModel::Options options = {.dtype = *ParseDType(arguments.dtype), .capacity = arguments.context,
                                            .num_threads = DefaultNumThreads(1)};
   WEFT_ASSIGN_OR_RETURN(const std::unique_ptr<Engine> engine, LoadEngine(arguments.folder, options));
   const Tokenizer& tokenizer = engine->tokenizer();
   CompletionRequest request;
-  request.prompt = tokenizer.Encode(arguments.prompt);
+  request.prompt = tokenizer.Encode(prompt);
   // A model without a beginning-of-sequence token cannot continue nothing.
   if (request.prompt.empty() && tokenizer.eos_id().has_value()) request.prompt = {*tokenizer.eos_id()};
   const int64_t room = engine->capacity() - static_cast<int64_t>(request.prompt.size());
@@ -58,7 +66,9 @@ void AddGenerateVerb(CLI::App& app, const ChooseVerb& choose) {
   CLI::App* verb = app.add_subcommand("generate", "Continue a prompt with a model; the text alone goes to stdout");
   auto arguments = std::make_shared<GenerateArguments>();
   verb->add_option("DIR", arguments->folder, "A Hugging Face folder, e.g. what weft export wrote")->required();
-  verb->add_option("--prompt", arguments->prompt, "The text to continue")->type_name("TEXT");
+  CLI::Option* prompt = verb->add_option("--prompt", arguments->prompt, "The text to continue")->type_name("TEXT");
+  verb->add_option("--prompt-file", arguments->prompt_file, "A file with the text to continue, whole; - is the input")
+      ->type_name("FILE")->excludes(prompt);
   verb->add_option("--max-tokens", arguments->max_tokens, "Tokens to generate at most")->capture_default_str();
   SamplingOptions& sampling = arguments->sampling;
   verb->add_option("--temperature", sampling.temperature, "0 takes the most likely token each time")
@@ -73,7 +83,8 @@ void AddGenerateVerb(CLI::App& app, const ChooseVerb& choose) {
                    "Tokens of prompt and answer together; 0: as the model allows, at most 8192")
       ->capture_default_str()->check(CLI::NonNegativeNumber);
   verb->add_flag("--ignore-eos", arguments->ignore_eos, "Go on after an end-of-text token");
-  verb->footer("Example:\n  weft generate runs/tiny/model --prompt 'Once upon a time' --max-tokens 64 --temperature 0");
+  verb->footer("Examples:\n  weft generate runs/tiny/model --prompt 'Once upon a time' --max-tokens 64 --temperature 0\n"
+               "  weft data render row.json --table MODEL | weft generate MODEL --prompt-file -");
   verb->callback([=] { choose([=] { return Report(Generate(*arguments)); }); });
 }
 

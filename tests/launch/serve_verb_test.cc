@@ -97,6 +97,23 @@ TEST_F(ServeVerb, GenerateRepeatsItselfWithASeed) {
   EXPECT_NE(RunWeft(ask + " --seed 6").out, first.out);
 }
 
+TEST_F(ServeVerb, GenerateTakesAPromptFromAFileToItsLastByte) {
+  const std::string rest = " --context 16 --max-tokens 100 --temperature 0 --ignore-eos", file = model_ + "/prompt.txt";
+  std::ofstream(file) << "int\n\n";
+  const JobResult told = RunWeft("generate " + model_ + " --prompt 'int\n\n'" + rest);
+  EXPECT_EQ(told.exit_code, 0) << told.err;
+  for (const std::string& from : {file, "- < " + file}) {
+    const JobResult read = RunWeft("generate " + model_ + rest + " --prompt-file " + from);
+    EXPECT_EQ(read.out, told.out);
+    EXPECT_EQ(read.err, told.err) << "tells the room that the prompt leaves";
+  }
+  EXPECT_NE(RunWeft("generate " + model_ + " --prompt int" + rest).err, told.err) << "line breaks count";
+  const JobResult absent = RunWeft("generate " + model_ + " --prompt-file " + model_ + "/none.txt");
+  EXPECT_EQ(absent.exit_code, 2);
+  EXPECT_THAT(absent.err, HasSubstr("none.txt"));
+  EXPECT_NE(RunWeft("generate " + model_ + " --prompt a --prompt-file " + file).exit_code, 0) << "one or the other";
+}
+
 TEST_F(ServeVerb, BrokenFoldersAreOneErrorEach) {
   const auto refuse = [this](const std::string& what) {
     for (const std::string verb : {"generate", "serve"}) {

@@ -34,6 +34,26 @@ TEST(TriageExample, TrainsExportsAndRendersARow) {
   EXPECT_THAT(inspected.out, HasSubstr("<|begin_of_text|>" + first.out + "» urgent<|endoftext|>«"));
 }
 
+TEST(TriageExample, RenderSaysWhereAPromptStandsInsideAChat) {
+  const ScratchFolder folder;
+  const std::string prepare = "data prepare examples/triage/triage.csv --table ", to = " --to " + folder.path();
+  const std::string chat = folder.path() + "/chat.h5", chat_template = " --template " + folder.path() + "/t.jinja";
+  ASSERT_TRUE(WriteFileAtomically(folder.path() + "/t.jinja", "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}").ok());
+  ASSERT_EQ(RunWeft(prepare + "examples/triage/table.yaml" + to + "/bare.h5").exit_code, 0);
+  const JobResult prepared = RunWeft(prepare + "examples/triage/table.yaml" + chat_template + to + "/chat.h5");
+  ASSERT_EQ(prepared.exit_code, 0) << prepared.err;
+  const std::string render = "data render examples/triage/row.json --table ";
+  const JobResult bare = RunWeft(render + folder.path() + "/bare.h5"), inside = RunWeft(render + chat);
+  EXPECT_EQ(inside.out, bare.out);
+  EXPECT_THAT(inside.err, HasSubstr("/v1/chat/completions"));
+  EXPECT_THAT(bare.err, testing::Not(HasSubstr("/v1/chat/completions")));
+  // More rows for the same model are chats, too.
+  const JobResult lacking = RunWeft(prepare + chat + to + "/more.h5");
+  EXPECT_EQ(lacking.exit_code, 2);
+  EXPECT_THAT(lacking.err, HasSubstr("its rows became chats; name the chat template again with --template"));
+  EXPECT_EQ(RunWeft(prepare + chat + chat_template + to + "/more.h5").exit_code, 0);
+}
+
 TEST(TriageExample, RenderRefusesByName) {
   const JobResult unfitted = RunWeft("data render examples/triage/row.json --table examples/triage/table.yaml");
   EXPECT_EQ(unfitted.exit_code, 2);
