@@ -8,6 +8,7 @@
 
 #include "core/cuda_device.h"
 #include "core/file.h"
+#include "core/log.h"
 #include "core/progress.h"
 #include "data/chat_tokens.h"
 #include "data/tokenizer.h"
@@ -88,15 +89,35 @@ Status CheckSameTokenizer(const RunConfig& config, const TokenStore& store) {
                    " --to ", store.path());
 }
 
+std::string Join(const std::vector<int64_t>& ids) {
+  std::string text;
+  for (const int64_t id : ids) StrAppend(&text, text.empty() ? "" : ", ", id);
+  return text;
+}
+
 // The tokenizer says where documents begin and end, and its chat template what ends an assistant's turn, for whoever
-// samples from the model. A model's own ids stay.
+// samples from the model. The ids of a model's own config.json stay where they agree: transformers writes 50256 into every
+// GPT-2's, whatever its vocabulary, and a model that was trained to end with another token would never stop.
 void TakeTokenIds(const TokenStore& store, ModelConfig* model) {
   const StatusOr<std::unique_ptr<Tokenizer>> tokenizer =
       Tokenizer::Parse(store.tokenizer_json(), store.tokenizer_config_json(), store.path());
   if (!tokenizer.ok()) return;  // a store with a tokenizer that cannot be read is refused where it is used
+  const std::optional<int32_t> tokenizer_bos = (*tokenizer)->bos_id(), tokenizer_eos = (*tokenizer)->eos_id();
+  const int64_t bos_given = model->bos_token_id;
+  if (tokenizer_bos.has_value()) model->bos_token_id = *tokenizer_bos;
+  if (model->bos_token_id >= model->vocab_size) model->bos_token_id = -1;
+  if (bos_given >= 0 && bos_given != model->bos_token_id) {
+    LogInfo("bos_token_id: the model's ", bos_given, " gives way to ",
+            model->bos_token_id < 0 ? "none" : StrCat(model->bos_token_id), " of the tokenizer in ", store.path());
+  }
   std::vector<int64_t>& eos = model->eos_token_ids;
-  if (model->bos_token_id < 0) model->bos_token_id = (*tokenizer)->bos_id().value_or(-1);
-  if (eos.empty() && (*tokenizer)->eos_id().has_value()) eos = {*(*tokenizer)->eos_id()};
+  const std::vector<int64_t> eos_given = eos;
+  std::erase_if(eos, [&](int64_t id) { return id < 0 || id >= model->vocab_size; });
+  if (tokenizer_eos.has_value() && std::count(eos.begin(), eos.end(), *tokenizer_eos) == 0) eos = {*tokenizer_eos};
+  if (eos != eos_given && !eos_given.empty()) {
+    LogInfo("eos_token_id: the model's ", Join(eos_given), " gives way to ", eos.empty() ? "none" : Join(eos),
+            " of the tokenizer in ", store.path());
+  }
   const StatusOr<ChatTemplate> chat_template = ChatTemplate::OfModel("", store.tokenizer_config_json());
   if (!chat_template.ok()) return;
   const std::optional<int32_t> end_of_turn = EndOfTurn(**tokenizer, *chat_template);

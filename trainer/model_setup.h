@@ -14,7 +14,8 @@ namespace weft {
 // Reads model.path's config.json, or turns the section's shape into a config. Without the data's token ids.
 StatusOr<ModelConfig> ReadModel(const RunConfig& config);
 
-// The same for a run on `store`, whose tokenizer says which token ids begin and end a text where the section does not.
+// The same for a run on `store`, whose tokenizer says which token ids begin and end a text. Where a model's own ids
+// give way a line of the log says so; its list of ends is kept where it has the tokenizer's.
 // Refuses data that was tokenised for another vocabulary, and sequences beyond max_position_embeddings.
 StatusOr<ModelConfig> ResolveModel(const RunConfig& config, const TokenStore& store);
 
