@@ -59,6 +59,9 @@ Status LoadCheckpointPieces(const std::string& checkpoint, const std::vector<Ten
 // `path` may be a checkpoint or a run; a run means its newest complete checkpoint. NotFound when there is none.
 StatusOr<std::string> FindCheckpoint(const std::string& path);
 
+// The complete checkpoints of a run, the newest first.
+StatusOr<std::vector<std::string>> ListCheckpoints(const std::string& run_folder);
+
 // Which complete checkpoints of a run stay: the newest, and the best besides.
 struct KeepRule {
   int64_t newest = 0;                // 0: all of them

@@ -12,6 +12,7 @@
 #include "checkpoint/checkpoint.h"
 #include "core/sha256.h"
 #include "core/file.h"
+#include "core/log.h"
 
 namespace weft {
 namespace {
@@ -142,7 +143,11 @@ Status PublishCheckpoint(const std::string& run_folder, int64_t step) {
   }
   Status status = RenameDurably(partial, place);
   if (status.ok()) status = WriteMarker(place);
-  if (status.ok()) return RemoveFolder(replaced);
+  if (status.ok()) {
+    const Status removed = RemoveFolder(replaced);
+    if (!removed.ok()) LogWarning(removed.message(), "; the next save tries again");
+    return status;
+  }
   RemoveFolder(place).IgnoreError();  // the first error says more
   if (Exists(replaced)) RenameDurably(replaced, place).IgnoreError();
   return status;
@@ -153,9 +158,16 @@ StatusOr<std::string> FindCheckpoint(const std::string& path) {
   if (Exists(IndexPath(path))) {
     return absl::NotFoundError(StrCat(path, " is not a complete checkpoint: it lacks the file 'complete'"));
   }
-  WEFT_ASSIGN_OR_RETURN(const Folders folders, ListFolders(path));
-  if (folders.complete.empty()) return absl::NotFoundError(StrCat("no complete checkpoint in ", CheckpointsFolder(path)));
-  return folders.complete.rbegin()->second;
+  WEFT_ASSIGN_OR_RETURN(const std::vector<std::string> checkpoints, ListCheckpoints(path));
+  if (checkpoints.empty()) return absl::NotFoundError(StrCat("no complete checkpoint in ", CheckpointsFolder(path)));
+  return checkpoints.front();
+}
+
+StatusOr<std::vector<std::string>> ListCheckpoints(const std::string& run_folder) {
+  WEFT_ASSIGN_OR_RETURN(const Folders folders, ListFolders(run_folder));
+  std::vector<std::string> newest_first;
+  for (auto each = folders.complete.rbegin(); each != folders.complete.rend(); ++each) newest_first.push_back(each->second);
+  return newest_first;
 }
 
 Status PruneCheckpoints(const std::string& run_folder, const KeepRule& rule) {

@@ -19,6 +19,7 @@ Status CheckMarker(const std::string& checkpoint);
 
 // Puts the finished partial folder into its place and marks it complete. A checkpoint that stands there moves aside
 // (step-N.replaced), where FindCheckpoint still sees it, until the new one is complete; on an error it comes back.
+// That it cannot be removed then is a warning.
 Status PublishCheckpoint(const std::string& run_folder, int64_t step);
 
 }  // namespace weft

@@ -2,13 +2,13 @@
 #include "checkpoint/checkpoint_save.h"
 
 #include <chrono>
+#include <exception>
 #include <filesystem>
 #include <system_error>
 #include <utility>
 
 #include "checkpoint/checkpoint_folders.h"
 #include "checkpoint/index_hdf5.h"
-#include "checkpoint/shard_hdf5.h"
 #include "core/file.h"
 #include "core/log.h"
 
@@ -47,11 +47,24 @@ StatusOr<std::unique_ptr<CheckpointSave>> CheckpointSave::Start(const std::strin
   Status status = world.rank() == 0 ? MakeEmptyFolder(PartialFolder(run_folder, info.step)) : absl::OkStatus();
   WEFT_RETURN_IF_ERROR(AgreeOnStatus(world, status));
   std::unique_ptr<CheckpointSave> save(new CheckpointSave(run_folder, info, std::move(pieces), world));
-  save->StartThread();
+  save->StartWriting();
   return save;
 }
 
-// A thread that cannot be had is a save that fails, like a disk that is full.
+// The shard's structure at once, its values in the thread. What fails here fails the save in Finish, like a disk that is full
+// later. A rank without pieces writes no file.
+void CheckpointSave::StartWriting() {
+  if (pieces_.empty()) return;
+  StatusOr<ShardWriter> shard = ShardWriter::Create(PartialFolder(run_folder_, info_.step), StrCat("rank-", world_.rank(), ".h5"), pieces_);
+  if (!shard.ok()) {
+    mine_ = shard.status();
+    return;
+  }
+  shard_.emplace(*std::move(shard));
+  is_written_ = false;
+  StartThread();
+}
+
 void CheckpointSave::StartThread() {
   const RankLabel label = CurrentRank();
   try {
@@ -70,12 +83,16 @@ CheckpointSave::~CheckpointSave() {
   if (thread_.joinable()) thread_.join();
 }
 
-// A rank without pieces writes no file.
+// Too little memory fails the save and not the run, which has all that it needs.
 void CheckpointSave::Write() {
-  StatusOr<CheckpointIndex> shard = CheckpointIndex{};
-  if (!pieces_.empty()) shard = WriteShard(PartialFolder(run_folder_, info_.step), StrCat("rank-", world_.rank(), ".h5"), pieces_);
+  StatusOr<CheckpointIndex> written = CheckpointIndex{};
+  try {
+    written = shard_->WriteValues();
+  } catch (const std::exception& error) {
+    written = absl::UnavailableError(StrCat("cannot write rank-", world_.rank(), ".h5: ", error.what()));
+  }
   std::lock_guard<std::mutex> lock(mutex_);
-  mine_ = std::move(shard);
+  mine_ = std::move(written);
   is_written_ = true;
   written_.notify_one();
 }

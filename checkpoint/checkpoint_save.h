@@ -1,7 +1,7 @@
 // CheckpointSave: a save in its parts, so that a run can train on while its state is written.
 //
-// Start and Finish are collective; what takes long, the writing of shards, lies between them, needs no other rank, and is
-// done by a thread of its own. SaveCheckpoint is one after the other.
+// Start and Finish are collective; what takes long, the writing of the shards' values, lies between them, needs no other rank
+// and no libhdf5, and is done by a thread of its own. SaveCheckpoint is one after the other.
 #pragma once
 
 #include <atomic>
@@ -9,12 +9,14 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/index.h"
+#include "checkpoint/shard_hdf5.h"
 #include "parallel/rank_record.h"
 
 namespace weft {
@@ -40,6 +42,7 @@ class CheckpointSave {
 
  private:
   CheckpointSave(const std::string& run_folder, const CheckpointInfo& info, std::vector<TensorPiece> pieces, Communicator& world);
+  void StartWriting();
   void StartThread();
   void Write();
   void AwaitThread();
@@ -48,10 +51,11 @@ class CheckpointSave {
   const CheckpointInfo info_;
   const std::vector<TensorPiece> pieces_;
   Communicator& world_;
+  std::optional<ShardWriter> shard_;  // of this rank, if it has pieces; the thread's while it writes
   RankRecord thread_record_;  // counts what the thread has written; the rank's own belongs to its step
   std::mutex mutex_;
   std::condition_variable written_;
-  std::atomic<bool> is_written_{false};  // set under the mutex, with mine_
+  std::atomic<bool> is_written_{true};  // false while the thread writes; set under the mutex, with mine_
   StatusOr<CheckpointIndex> mine_{CheckpointIndex{}};
   std::thread thread_;
 };

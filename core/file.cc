@@ -143,6 +143,10 @@ Status FileWriter::WriteAt(int64_t offset, std::string_view bytes) const {
   return absl::OkStatus();
 }
 
+Status FileWriter::FlushData() const {
+  return ::fdatasync(descriptor_) == 0 ? absl::OkStatus() : SystemError("cannot flush", path_);
+}
+
 StatusOr<MappedFile> MappedFile::Open(const std::string& path) {
   Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (file.number < 0) return SystemError("cannot open", path);

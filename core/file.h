@@ -32,6 +32,7 @@ class FileWriter {
   ~FileWriter();
 
   Status WriteAt(int64_t offset, std::string_view bytes) const;
+  Status FlushData() const;  // what was written is on disk; where the file ends may not be
 
  private:
   FileWriter(std::string path, int descriptor) : path_(std::move(path)), descriptor_(descriptor) {}

@@ -57,15 +57,6 @@ bool IsDeflated(hid_t dataset) {
   return creation.valid() && H5Pget_filter_by_id2(creation.id(), H5Z_FILTER_DEFLATE, &flags, &num_values, nullptr, 0, nullptr, nullptr) >= 0;
 }
 
-// A save writes its shard in one thread while the run reads its token store in another. The packages of Debian and Ubuntu
-// are built for that, with one lock around every call; a library that is not would corrupt both.
-Status CheckThreadSafe() {
-  hbool_t is_thread_safe = false;
-  if (H5is_library_threadsafe(&is_thread_safe) >= 0 && is_thread_safe) return absl::OkStatus();
-  return absl::FailedPreconditionError("the libhdf5 that this program runs with is built without thread safety; use the system's package, or build it with "
-                                       "--enable-threadsafe");
-}
-
 StatusOr<Handle> Opened(hid_t id, std::string_view what) {
   if (id < 0) return LastError(what);
   return Handle(id);
@@ -108,7 +99,6 @@ Status LastError(std::string_view what) {
 }
 
 StatusOr<Handle> CreateFile(const std::string& path, int64_t user_block_bytes) {
-  WEFT_RETURN_IF_ERROR(CheckThreadSafe());
   Quiet quiet;
   const Handle creation(H5Pcreate(H5P_FILE_CREATE)), access(H5Pcreate(H5P_FILE_ACCESS));
   // No times in it: the same input gives the same file.
@@ -121,7 +111,6 @@ StatusOr<Handle> CreateFile(const std::string& path, int64_t user_block_bytes) {
 }
 
 StatusOr<Handle> OpenFile(const std::string& path) {
-  WEFT_RETURN_IF_ERROR(CheckThreadSafe());
   WEFT_RETURN_IF_ERROR(Probe(path));
   Quiet quiet;
   return Opened(H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), "cannot open");

@@ -1,6 +1,7 @@
 // The little of HDF5 that token stores and checkpoints share, with statuses and scopes: files with a user block, growing
 // vectors, texts and integer attributes. Errors are HDF5's own words; nothing of it is printed. Only *hdf5* files include
-// this.
+// this. A process of weft calls libhdf5 on one thread, so one without thread safety will do (the tests, whose ranks are
+// threads, need the lock that Debian's and Ubuntu's have around every call).
 #pragma once
 
 #include <hdf5.h>

@@ -1,20 +1,23 @@
 // Saves in parts: what a crash, a failure or a search meets while shards are still being written.
 //
-// A writing thread is held up by libhdf5's own lock, which the test holds: so "while it is written" lasts as long as the
-// test wants.
+// A writing thread is held up by the memory that it is to write, which cannot be read until the test lets it: so "while it is
+// written" lasts as long as the test wants.
 #include "checkpoint/checkpoint_save.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
+#include <ctime>
 #include <filesystem>
-#include <future>
 #include <set>
+#include <thread>
 
 #include "checkpoint/checkpoint_folders.h"
 #include "core/file.h"
@@ -27,31 +30,46 @@ namespace {
 
 using ::testing::HasSubstr;
 
-// Sits in a callback of libhdf5, and so holds its lock, from construction to destruction.
-class Hdf5Held {
+// Memory whose readers wait from Hold to Release, in the handler of the signal that their access raises.
+class HeldMemory {
  public:
-  explicit Hdf5Held(const std::string& folder) : thread_([this, path = folder + "/held.h5"] { Hold(path); }) {
-    entered_.get_future().wait();
+  static constexpr size_t kBytes = size_t{1} << 16;  // whole pages, whatever their size
+  HeldMemory() : pages_(::mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)) {
+    WEFT_CHECK(pages_ != MAP_FAILED);
   }
-  ~Hdf5Held() {
-    release_.set_value();
-    thread_.join();
+  ~HeldMemory() {
+    Release();
+    ::munmap(pages_, kBytes);
+  }
+  float* data() { return static_cast<float*>(pages_); }
+  void Hold() {
+    held_ = true;
+    held_pages_ = pages_;
+    struct sigaction wait = {};
+    wait.sa_sigaction = [](int, siginfo_t* info, void*) { Await(info->si_addr); };
+    wait.sa_flags = SA_SIGINFO;
+    ::sigaction(SIGSEGV, &wait, nullptr);
+    WEFT_CHECK(::mprotect(pages_, kBytes, PROT_NONE) == 0);
+  }
+  void Release() {
+    if (held_pages_ != pages_) return;
+    WEFT_CHECK(::mprotect(pages_, kBytes, PROT_READ | PROT_WRITE) == 0);
+    held_ = false;
   }
 
  private:
-  void Hold(const std::string& path) {
-    const hdf5::Handle file = hdf5::CreateFile(path, 0).value();
-    WEFT_CHECK_OK(hdf5::WriteNumber(file, "number", 1));
-    const auto wait = [](hid_t, const char*, const H5A_info_t*, void* self) -> herr_t {
-      static_cast<Hdf5Held*>(self)->entered_.set_value();
-      static_cast<Hdf5Held*>(self)->release_.get_future().wait();
-      return 0;
-    };
-    H5Aiterate2(file.id(), H5_INDEX_NAME, H5_ITER_INC, nullptr, wait, this);
+  static void Await(void* address) {
+    const auto* const begin = static_cast<const char*>(held_pages_.load());
+    if (address < begin || address >= begin + kBytes) std::abort();  // another fault
+    while (held_) {
+      const timespec millisecond = {0, 1'000'000};
+      ::nanosleep(&millisecond, nullptr);
+    }
   }
 
-  std::promise<void> entered_, release_;
-  std::thread thread_;
+  static inline std::atomic<bool> held_{false};
+  static inline std::atomic<void*> held_pages_{nullptr};  // of one at a time
+  void* pages_;
 };
 
 constexpr int64_t kRows = 6;
@@ -59,12 +77,14 @@ constexpr int64_t kRows = 6;
 // The rows of a matrix [kRows, 3] that a rank of `size` holds.
 struct Part {
   Part(int rank, int size, float value)
-      : begin(kRows * rank / size), end(kRows * (rank + 1) / size), memory({end - begin, 3}, DType::kF32) {
-    std::fill_n(memory.data<float>(), memory.num_elements(), value);
+      : begin(kRows * rank / size), end(kRows * (rank + 1) / size), num_values((end - begin) * 3) {
+    std::fill_n(memory.data(), num_values, value);
   }
-  std::vector<TensorPiece> pieces() { return {{"weights/matrix", {kRows, 3}, begin, end, 0, 3, memory.view()}}; }
-  int64_t begin, end;
-  Tensor memory;
+  std::vector<TensorPiece> pieces() {
+    return {{"weights/matrix", {kRows, 3}, begin, end, 0, 3, TensorView(memory.data(), {end - begin, 3}, DType::kF32, Device::Cpu())}};
+  }
+  int64_t begin, end, num_values;
+  HeldMemory memory;
 };
 
 StatusOr<std::unique_ptr<CheckpointSave>> Start(const std::string& run, int64_t step, Part& part, Communicator& world) {
@@ -80,8 +100,8 @@ void SaveWhole(const std::string& run, int64_t step, float value) {
 float ValueIn(const std::string& checkpoint) {
   Part part(0, 1, 0);
   WEFT_CHECK_OK(LoadCheckpointPieces(checkpoint, part.pieces()));
-  const float* values = part.memory.data<float>();
-  EXPECT_TRUE(std::all_of(values, values + part.memory.num_elements(), [values](float value) { return value == values[0]; }));
+  const float* values = part.memory.data();
+  EXPECT_TRUE(std::all_of(values, values + part.num_values, [values](float value) { return value == values[0]; }));
   return values[0];
 }
 
@@ -90,15 +110,14 @@ TEST(CheckpointSave, IsNoCheckpointUntilItIsFinished) {
   SaveWhole(run.path(), 1, 1.0f);
   RunThreadRanks(2, [&](Communicator& world) {
     Part part(world.rank(), 2, 2.0f);
-    std::unique_ptr<Hdf5Held> held;
-    if (world.rank() == 0) held = std::make_unique<Hdf5Held>(run.path());
-    world.Barrier();
+    if (world.rank() == 0) part.memory.Hold();
     auto save = Start(run.path(), 2, part, world);
     ASSERT_TRUE(save.ok()) << save.status();
-    EXPECT_TRUE((*save)->IsWriting());
+    EXPECT_TRUE(world.rank() != 0 || (*save)->IsWriting());
     EXPECT_TRUE(std::filesystem::exists(PartialFolder(run.path(), 2)));
     EXPECT_EQ(FindCheckpoint(run.path()).value(), StepFolder(run.path(), 1));
-    held.reset();
+    world.Barrier();
+    if (world.rank() == 0) part.memory.Release();
     while ((*save)->IsWriting()) std::this_thread::yield();
     EXPECT_EQ(FindCheckpoint(run.path()).value(), StepFolder(run.path(), 1)) << "shards alone are none";
     world.Barrier();
@@ -109,6 +128,30 @@ TEST(CheckpointSave, IsNoCheckpointUntilItIsFinished) {
 }
 
 // As when the process ends between the two, or a run fails.
+// The rank goes on to read its token store, which takes libhdf5's one lock.
+TEST(CheckpointSave, LeavesLibhdf5AloneWhileItWrites) {
+  const TemporaryFolder run;
+  const auto self = MakeSelfCommunicator();
+  Part part(0, 1, 2.0f);
+  part.memory.Hold();
+  auto save = Start(run.path(), 2, part, *self);
+  ASSERT_TRUE(save.ok()) << save.status();
+  EXPECT_TRUE(hdf5::CreateFile(run.path() + "/other.h5", 0).ok());
+  EXPECT_TRUE((*save)->IsWriting());
+  part.memory.Release();
+  EXPECT_TRUE((*save)->Finish().ok());
+}
+
+TEST(CheckpointSave, AShardThatCannotBeBegunFailsTheSave) {
+  const TemporaryFolder run;
+  RunThreadRanks(2, [&](Communicator& world) {
+    Part part(world.rank(), 2, 2.0f);
+    auto save = Start(run.path(), world.rank() == 0 ? 2 : 3, part, world);  // of rank 1's step there is no folder
+    ASSERT_TRUE(save.ok()) << save.status();
+    EXPECT_THAT(std::string((*save)->Finish().message()), HasSubstr("rank-1.h5"));
+  });
+}
+
 TEST(CheckpointSave, ThatIsNeverFinishedLeavesWhatTheNextPruneRemoves) {
   const TemporaryFolder run;
   SaveWhole(run.path(), 1, 1.0f);
@@ -127,15 +170,13 @@ TEST(CheckpointSave, OneRanksFailureIsEveryRanks) {
   SaveWhole(run.path(), 1, 1.0f);
   RunThreadRanks(3, [&](Communicator& world) {
     Part part(world.rank(), 3, 2.0f);
-    std::unique_ptr<Hdf5Held> held;
-    if (world.rank() == 0) held = std::make_unique<Hdf5Held>(run.path());
-    world.Barrier();
+    if (world.rank() == 1) part.memory.Hold();
     auto save = Start(run.path(), 2, part, world);
     ASSERT_TRUE(save.ok()) << save.status();
-    // Where rank 1's file must go, a folder is.
-    if (world.rank() == 1) std::filesystem::create_directory(PartialFolder(run.path(), 2) + "/rank-1.h5");
-    world.Barrier();
-    held.reset();
+    if (world.rank() == 1) {  // its file is taken from it
+      std::filesystem::remove(PartialFolder(run.path(), 2) + "/rank-1.h5");
+      part.memory.Release();
+    }
     const Status status = (*save)->Finish();
     EXPECT_THAT(std::string(status.message()), HasSubstr("rank-1.h5"));
     EXPECT_FALSE(std::filesystem::exists(PartialFolder(run.path(), 2)));
@@ -151,11 +192,11 @@ TEST(CheckpointSave, WritingCountsForWhoWaitsAlone) {
   RankRecord record;
   SetCurrentRecord(&record);
   Part part(0, 1, 2.0f);
-  std::unique_ptr<Hdf5Held> held = std::make_unique<Hdf5Held>(run.path());
+  part.memory.Hold();
   auto save = Start(run.path(), 2, part, *self);
   ASSERT_TRUE(save.ok()) << save.status();
   const uint64_t before = record.num_changes();
-  held.reset();
+  part.memory.Release();
   while ((*save)->IsWriting()) std::this_thread::yield();
   EXPECT_EQ(record.num_changes(), before) << "a step that stands still meanwhile is one";
   EXPECT_TRUE((*save)->Finish().ok());

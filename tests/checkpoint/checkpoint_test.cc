@@ -362,6 +362,15 @@ TEST(Checkpoint, ReplacingOneKeepsItUntilTheNewOneIsComplete) {
   EXPECT_EQ(FilesIn(run.path() + "/checkpoints"), std::vector<std::string>{"step-7"});
 }
 
+TEST(Checkpoint, IsSavedEvenIfWhatItReplacesCannotBeRemoved) {
+  const TemporaryFolder run;
+  const std::string folder = StepFolder(run.path(), 7);
+  WEFT_CHECK_OK(MakeFolders(folder + ".replaced/complete/inside"));  // a marker that not even root can remove
+  WEFT_CHECK_OK(Save(run.path(), {}));
+  EXPECT_EQ(FindCheckpoint(run.path()).value(), folder);
+  EXPECT_TRUE(LoadOnOneRank(folder).ok());
+}
+
 TEST(Checkpoint, PruneKeepsTheNewest) {
   const TemporaryFolder run;
   for (int64_t step : {1, 2, 10}) WEFT_CHECK_OK(Save(run.path(), {}, step));
