@@ -1,8 +1,8 @@
-// weft_control_reduce [REPEATS]: what the step's control reduction takes when no rank is late, under mpirun.
+// weft_control_reduce [REPEATS]: what the step's control reductions take when no rank is late, under mpirun.
 //
-// Times the all-reduce of four i64 over all ranks that Trainer::AgreeOnTokens makes once a step, as it makes it: watched,
-// on a CPU stream, over MPI. Back to back, so waiting for a rank that computes longer is not in it: that wait would only
-// move to the next collective. Prints one number: microseconds, the median of blocks of 100, on rank 0.
+// Times the two all-reduces over all ranks that a step makes for control, as it makes them (watched, on a CPU stream, over MPI):
+// five i64 in Trainer::AgreeOnTokens, and the verdict, one i64, in Trainer::Judge. Back to back, so waiting for a rank that computes longer is not in it: that wait would only
+// move to the next collective. Prints one number: microseconds of both, the median of blocks of 100, on rank 0.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -26,8 +26,9 @@ double MedianMicroseconds(Communicator& world, int repeats) {
     world.Barrier();
     const Clock::time_point start = Clock::now();
     for (int i = 0; i < kBlock; ++i) {
-      int64_t counts[4] = {1, 0, 0, 0};
-      world.AllReduce(*stream, TensorView(counts, {4}, DType::kI64, Device::Cpu()));
+      int64_t counts[5] = {1, 0, 0, 0, 0}, num_bad = 0;
+      world.AllReduce(*stream, TensorView(counts, {5}, DType::kI64, Device::Cpu()));
+      world.AllReduce(*stream, TensorView(&num_bad, {1}, DType::kI64, Device::Cpu()));
     }
     blocks_us.push_back(std::chrono::duration<double, std::micro>(Clock::now() - start).count() / kBlock);
   }

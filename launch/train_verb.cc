@@ -47,6 +47,7 @@ Status Train(const ConfigSources& sources, const MpiSession& mpi, Communicator& 
   const int threads = config.threads > 0 ? static_cast<int>(config.threads) : DefaultNumThreads(mpi.ranks_on_host());
   StatusOr<std::unique_ptr<Trainer>> trainer =
       Trainer::Create(config, {.world = world, .tensors = tensors.get(), .device = device, .num_threads = threads,
+                               .ranks_on_host = mpi.ranks_on_host(),
                                .stop_signalled = &StopSignalled()});
   WEFT_RETURN_IF_ERROR(trainer.status());
   return (*trainer)->Run();

@@ -24,7 +24,8 @@ struct BadStepSection {
   void VisitFields(FieldVisitor& v);
 };
 
-// What later decisions depend on; every checkpoint holds it, so that a resumed run decides as an undisturbed one.
+// What later decisions depend on; every checkpoint holds it, so that a resumed run decides as an undisturbed one. (Not how
+// often the run went back to the same checkpoint: that is of the time after it, and a run that is resumed counts anew.)
 struct StepHistory {
   std::vector<double> good_losses;   // of the newest good steps, oldest first
   int64_t num_skipped = 0;           // steps of the run that were no update: the optimizer does not count them

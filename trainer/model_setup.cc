@@ -158,7 +158,7 @@ ParamLayoutOptions LayoutOptionsOf(const RunConfig& config) {
 }
 
 Status CheckFitsMemory(const RunConfig& config, const ModelConfig& model, const RankMemory& memory, int64_t block_stashes,
-                       Device device) {
+                       Device device, int ranks_on_host) {
   auto device_bytes = static_cast<double>(memory.device_bytes()), host_bytes = static_cast<double>(memory.host_bytes());
   const double tokens = static_cast<double>(*config.train_micro_batch_size_per_gpu) *
                         static_cast<double>(config.data.sequence_length) / static_cast<double>(config.parallel.tp);
@@ -168,9 +168,11 @@ Status CheckFitsMemory(const RunConfig& config, const ModelConfig& model, const 
   const std::string saves = memory.snapshot == 0 ? "" : StrCat("; ", HumanBytes(static_cast<double>(memory.snapshot)),
                                                                " of it are not needed with checkpoint.asynchronous: false");
   const auto check = [&](double bytes, const std::string& what, Device where) -> Status {
-    if (bytes <= MemoryBytes(where)) return absl::OkStatus();
+    const int num_ranks = where.is_cuda() ? 1 : ranks_on_host;
+    if (bytes * num_ranks <= MemoryBytes(where)) return absl::OkStatus();
     return UserError("model: training its ", NumParameters(model), " parameters takes at least ", HumanBytes(bytes), " a rank (", what,
                      "), and ", where.ToString(), " has ", HumanBytes(MemoryBytes(where)),
+                     num_ranks == 1 ? "" : StrCat(" for ", num_ranks, " ranks"),
                      "; share it over more ranks (parallel.tp, parallel.pp, zero_optimization.stage), or take a smaller model, "
                      "train_micro_batch_size_per_gpu or data.sequence_length", where.is_cuda() ? "" : saves);
   };

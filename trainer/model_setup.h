@@ -23,9 +23,9 @@ StatusOr<ModelConfig> ResolveModel(const RunConfig& config, const TokenStore& st
 ParamLayoutOptions LayoutOptionsOf(const RunConfig& config);
 
 // Refuses what can never fit: what a rank allocates for parameters, and the inputs of `block_stashes` blocks ([T / tp, D]
-// each), beyond all the memory that `device` has, or the host where they live there. The rest of the activations comes on
-// top, so a run that passes may still be too large.
+// each), beyond all the memory that `device` has, or beyond its share of the host's, where they live there, of so many ranks.
+// The rest of the activations comes on top, so a run that passes may still be too large.
 Status CheckFitsMemory(const RunConfig& config, const ModelConfig& model, const RankMemory& memory, int64_t block_stashes,
-                       Device device);
+                       Device device, int ranks_on_host);
 
 }  // namespace weft

@@ -94,10 +94,15 @@ void CheckSources(const DataSection& data, Checker& check) {
   }
 }
 
-void CheckBadStep(const BadStepSection& b, Checker& check) {
+void CheckBadStep(const RunConfig& c, Checker& check) {
+  const BadStepSection& b = c.bad_step;
   check.Require(b.spike_factor == 0 || b.spike_factor > 1, "bad_step.spike_factor", "0 or more than 1", b.spike_factor);
   check.Require(b.window > 0 && b.window <= kMostWindow, "bad_step.window", StrCat("a number from 1 to ", kMostWindow), b.window);
   check.Require(b.limit > 0, "bad_step.limit", "a positive number", b.limit);
+  if (b.action == OnBadStep::kRollBack && c.checkpoint.every == 0) {
+    check.Fail("bad_step.action", "roll_back goes back to the newest checkpoint, and checkpoint.every is 0: there is none before the "
+                                  "end, and one bad step would undo the whole run; set checkpoint.every, or another action");
+  }
 }
 
 void CheckTop(const RunConfig& c, Checker& check) {
@@ -125,7 +130,7 @@ void CheckTop(const RunConfig& c, Checker& check) {
                 "0, 1, 2 or 3", c.zero_optimization.stage);
   check.Require(c.zero_optimization.prefetch >= 0 && c.zero_optimization.prefetch <= kMostPrefetch,
                 "zero_optimization.prefetch", StrCat("a number from 0 to ", kMostPrefetch), c.zero_optimization.prefetch);
-  CheckBadStep(c.bad_step, check);
+  CheckBadStep(c, check);
   CheckParallel(c.parallel, check);
 }
 

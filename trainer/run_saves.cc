@@ -32,11 +32,13 @@ Status RunSaves::Complete() {
   CurrentRecord().Enter(Phase::kSaving);
   const std::unique_ptr<CheckpointSave> save = std::exchange(under_way_, nullptr);
   const Status finished = save->Finish();
-  return Judge(finished.ok() ? Saved(save->step()) : finished, save->step());
+  if (finished.ok()) Saved(save->step());
+  return Judge(finished, save->step());
 }
 
 Status RunSaves::SaveLast(const CheckpointInfo& info) {
-  WEFT_RETURN_IF_ERROR(Complete());
+  const Status completed = Complete();
+  if (!completed.ok() && is_first()) LogWarning(completed.message(), "; the run's last state is saved all the same");
   CurrentRecord().Enter(Phase::kSaving);
   return Save(info);
 }
@@ -47,7 +49,8 @@ Status RunSaves::Save(const CheckpointInfo& info) {
   } else {
     WEFT_RETURN_IF_ERROR(SaveTrainState(stream_, params_, config_.output, info, world_));
   }
-  return Saved(info.step);
+  Saved(info.step);
+  return absl::OkStatus();
 }
 
 Status RunSaves::Begin(const CheckpointInfo& info) {
@@ -55,16 +58,20 @@ Status RunSaves::Begin(const CheckpointInfo& info) {
   return absl::OkStatus();
 }
 
-Status RunSaves::Saved(int64_t step) {
+// What cannot be removed takes room, and no more: the checkpoint is there.
+void RunSaves::Saved(int64_t step) const {
   LogInfo("saved ", config_.output, "/checkpoints/step-", step);
-  return AgreeOnStatus(world_, world_.rank() == 0 ? Prune() : absl::OkStatus());
+  const Status pruned = is_first() ? Prune() : absl::OkStatus();
+  if (!pruned.ok()) LogWarning(pruned.message(), "; older checkpoints stay until the next save can remove them");
 }
 
 Status RunSaves::Judge(const Status& status, int64_t step) const {
   if (status.ok()) return status;
   const Status failure = WithContext(status, StrCat("step ", step, " is not saved"));
   if (config_.checkpoint.on_failure == OnSaveFailure::kStop) return failure;
-  LogWarning(failure.message(), "; the run goes on, and what was saved before stays (checkpoint.on_failure: continue)");
+  if (is_first()) {
+    LogWarning(failure.message(), "; the run goes on, and what was saved before stays (checkpoint.on_failure: continue)");
+  }
   return absl::OkStatus();
 }
 

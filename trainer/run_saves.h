@@ -30,7 +30,8 @@ class RunSaves {
   bool IsWriting() const { return under_way_ != nullptr && under_way_->IsWriting(); }
 
   // All below are collective; every rank returns the same status. A save in passing that fails is an error or a warning, as
-  // checkpoint.on_failure says, that names its step; what was saved before stays.
+  // checkpoint.on_failure says, that names its step; what was saved before stays. Checkpoints that cannot be pruned are a
+  // warning: they have failed no save.
 
   // Saves the state as it is now, in the background where the configuration asks for it (one that is still under way is
   // waited for first).
@@ -39,15 +40,17 @@ class RunSaves {
   Status CompleteIfWritten(int64_t ranks_writing);
   // Completes the save under way, if there is one, and waits for it: before anything that must find it complete.
   Status Complete();
-  // Saves the state as it is now and waits. There is no later one to make up for it: a failure always is an error.
+  // Saves the state as it is now and waits. There is no later one to make up for it: a failure always is an error. One of
+  // the save before, which this one makes up for, is a warning.
   Status SaveLast(const CheckpointInfo& info);
 
  private:
   Status Save(const CheckpointInfo& info);
   Status Begin(const CheckpointInfo& info);
-  Status Saved(int64_t step);
+  void Saved(int64_t step) const;
   Status Judge(const Status& status, int64_t step) const;
   Status Prune() const;
+  bool is_first() const { return world_.rank() == 0; }
 
   const RunConfig& config_;
   const ParamStore& params_;

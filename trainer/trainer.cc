@@ -96,7 +96,7 @@ Status Trainer::CheckFits(const TrainingLayout& layout, const RankPlans& plans) 
   const RankMemory memory = MemoryOf(ParamLayout(params.specs, mesh_.shape, mesh_.coord, layout.params), layout.stages,
                                      {plans.training, plans.evaluation}, SavesAsynchronously(config_));
   const Peaks peaks = Max(MeasurePeaks(plans.training, layout.stages), MeasurePeaks(plans.evaluation, layout.stages));
-  return CheckFitsMemory(config_, model_config_, memory, peaks.block_stashes, place_.device);
+  return CheckFitsMemory(config_, model_config_, memory, peaks.block_stashes, place_.device, place_.ranks_on_host);
 }
 
 // A replica takes so many through one evaluation plan: those of a step, or fewer where the splits are small.
@@ -148,7 +148,10 @@ Status Trainer::Run() {
           " parameters, mesh ", mesh_.shape.ToString(), ", ", *config_.train_batch_size, " sequences of ",
           config_.data.sequence_length, " tokens a step, ", data_->Describe(), DescribeSharing());
   WEFT_RETURN_IF_ERROR(RunToEnd());
-  if (!is_writer()) return absl::OkStatus();
+  return AgreeOnStatus(place_.world, is_writer() ? PlotLosses() : absl::OkStatus());  // nobody leaves before
+}
+
+Status Trainer::PlotLosses() const {
   WEFT_ASSIGN_OR_RETURN(const std::vector<StepMetrics> steps, ReadMetrics(config_.output + "/metrics.jsonl"));
   const std::string plot = config_.output + "/loss.svg";
   WEFT_RETURN_IF_ERROR(WriteFileAtomically(plot, LossPlotSvg(steps, config_.output)));
@@ -183,23 +186,18 @@ Status Trainer::PrepareOutput() {
 
 // Keeps the lines of the steps that are done, which is all of the run's course so far.
 Status Trainer::OpenMetrics() {
-  Status opened;
-  if (is_writer()) {
-    metrics_file_.reset();
-    StatusOr<MetricsFile> file = MetricsFile::Open(config_.output + "/metrics.jsonl", steps_done_);
-    opened = file.status();
-    if (opened.ok()) metrics_file_.emplace(std::move(*file));
-  }
-  return AgreeOnStatus(place_.world, opened);
+  metrics_file_.reset();
+  WEFT_ASSIGN_OR_RETURN(MetricsFile file, MetricsFile::Open(config_.output + "/metrics.jsonl", steps_done_));
+  metrics_file_.emplace(std::move(file));
+  return absl::OkStatus();
 }
 
 // Every error of a step is every rank's, so all complete the save under way: what it is of was sound.
 Status Trainer::RunToEnd() {
   const Status trained = TrainToEnd();
   const Status completed = trained.ok() ? absl::OkStatus() : saves_->Complete();
-  if (!completed.ok()) LogWarning(completed.message());
+  if (!completed.ok() && is_writer()) LogWarning(completed.message());
   WEFT_RETURN_IF_ERROR(trained);
-  WEFT_RETURN_IF_ERROR(CheckCallsAgree());
   WEFT_RETURN_IF_ERROR(saves_->SaveLast(InfoOfNow()));
   if (stopping_) {
     LogInfo("stopped after step ", steps_done_, " of ", config_.steps, ", as asked; the same command goes on from there");
@@ -209,7 +207,7 @@ Status Trainer::RunToEnd() {
 }
 
 Status Trainer::TrainToEnd() {
-  WEFT_RETURN_IF_ERROR(OpenMetrics());
+  WEFT_RETURN_IF_ERROR(AgreeOnStatus(place_.world, is_writer() ? OpenMetrics() : absl::OkStatus()));
   const Clock::time_point started = Clock::now();
   double num_steps = 0;  // since then
   while (steps_done_ < config_.steps && !stopping_) {
@@ -222,7 +220,7 @@ Status Trainer::TrainToEnd() {
       LogInfo(FormatStep(metrics, config_.steps, per_step * static_cast<double>(config_.steps - steps_done_)));
     }
   }
-  return absl::OkStatus();
+  return CheckCallsAgree();  // the last save follows
 }
 
 // What follows a step when its turn has come: treatment where it was bad, evaluation, metrics, a checkpoint.

@@ -28,6 +28,7 @@ struct TrainerPlace {
   Communicator* tensors = nullptr;  // all ranks, in the same order; memory of `device`. nullptr: `world` reaches it
   Device device;
   int num_threads = 1;              // of this rank's CPU kernels
+  int ranks_on_host = 1;            // this one among them; they share its memory
   bool asynchronous_streams = false;  // CPU: real queues with random delays (tests)
   const std::atomic<bool>* stop_signalled = nullptr;  // set when this process has been asked to stop; may be null
 };
@@ -69,15 +70,17 @@ class Trainer {
   Status RunToEnd();
   Status CheckCallsAgree();
   Status TrainToEnd();
+  Status PlotLosses() const;
   CheckpointInfo InfoOfNow() const;
-  Status OpenMetrics();
+  Status OpenMetrics();  // by the writer
   Status FinishStep(StepMetrics* metrics);
   // WhyBad() of the step, which is bad for all ranks if it is for one.
   std::string Judge(const StepMetrics& metrics);
   // What the configuration says shall become of it. All ranks together.
   Status TreatBadStep(const StepMetrics& bad);
   Status RollBack(const StepMetrics& bad);
-  StatusOr<std::string> StateToGoBackTo();
+  StatusOr<std::string> TakeNewestState();
+  StatusOr<std::vector<std::string>> StatesToGoBackTo();
   struct LossSum {
     double loss = 0;  // summed over `tokens`
     int64_t tokens = 0;

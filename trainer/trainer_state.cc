@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "core/config_writer.h"
 #include "core/log.h"
 #include "parallel/rank_record.h"
@@ -79,11 +81,10 @@ Status Trainer::TakeFreshState() {
   return absl::OkStatus();
 }
 
-// Ranks have reduced loss and norm and read the same; but where the run goes on after a bad step, ranks that saw anything
-// else (a broken GPU is enough) would wait for each other forever. Where it ends, each may do so by itself.
+// Ranks have reduced loss and norm and read the same; but ranks that saw anything else (a broken GPU is enough) would wait for
+// each other forever, whether the run goes on or ends: both are done by all of them together.
 std::string Trainer::Judge(const StepMetrics& metrics) {
   const std::string why = WhyBad(metrics.loss, metrics.grad_norm, history_, config_.bad_step);
-  if (config_.bad_step.action == OnBadStep::kStop) return why;
   int64_t num_bad = why.empty() ? 0 : 1;
   place_.world.AllReduce(*host_stream_, TensorView(&num_bad, {1}, DType::kI64, Device::Cpu()));
   if (num_bad == 0) return "";
@@ -119,7 +120,8 @@ Status Trainer::TreatBadStep(const StepMetrics& bad) {
 Status Trainer::RollBack(const StepMetrics& bad) {
   WEFT_RETURN_IF_ERROR(saves_->Complete());  // it may be the newest checkpoint
   CurrentRecord().Enter(Phase::kRollingBack);
-  WEFT_ASSIGN_OR_RETURN(const std::string checkpoint, StateToGoBackTo());
+  const int64_t samples = samples_done_;
+  WEFT_ASSIGN_OR_RETURN(const std::string checkpoint, TakeNewestState());
   num_rollbacks_ = checkpoint == rolled_back_to_ ? num_rollbacks_ + 1 : 1;
   rolled_back_to_ = checkpoint;
   const std::string target = checkpoint.empty() ? "the start of the run" : checkpoint;
@@ -128,31 +130,45 @@ Status Trainer::RollBack(const StepMetrics& bad) {
                      " times already (bad_step.limit). So often it is hardly the data's fault: go on with a lower "
                      "optimizer.params.lr, or from an earlier checkpoint (checkpoint.resume: its path), this one may be bad already");
   }
-  const int64_t samples = samples_done_;
-  training_->params().Clear(*stream_);  // what is no number would stay in the padding of shards, which no file holds
-  Status loaded;
-  if (checkpoint.empty()) {
-    loaded = TakeFreshState();
-  } else {
-    const StatusOr<CheckpointInfo> info = ReadCheckpointInfo(checkpoint);
-    loaded = info.ok() ? TakeState(checkpoint, *info) : info.status();
-  }
-  WEFT_RETURN_IF_ERROR(AgreeOnStatus(place_.world, loaded));
   training_->WeightsChanged();
   if (is_writer()) {
     LogWarning("step ", bad.step, " is bad: ", bad.why_bad, "; the run goes on from ", target, " after step ", steps_done_,
                " and steps over the ", samples - samples_done_, " sequences since then");
   }
   samples_done_ = samples;
-  return OpenMetrics();
+  const Status opened = is_writer() ? OpenMetrics() : absl::OkStatus();
+  if (!opened.ok()) {  // no reason to lose the run
+    LogWarning(opened.message(), "; it may still tell of the steps that were undone, and the run goes on without it");
+  }
+  return absl::OkStatus();
 }
 
-// The run's newest checkpoint, or while it has none what it began with; empty: a fresh model. As the writer sees it.
-StatusOr<std::string> Trainer::StateToGoBackTo() {
-  StatusOr<std::string> newest = is_writer() ? FindCheckpoint(config_.output) : std::string();
-  if (absl::IsNotFound(newest.status())) newest = resumed_from_;
-  WEFT_RETURN_IF_ERROR(AgreeOnStatus(place_.world, newest.status()));
-  return place_.world.AllGatherBytes(*newest)[0];
+// Of the states to go back to the newest that all ranks can take: a checkpoint that is damaged is stepped over with a warning.
+StatusOr<std::string> Trainer::TakeNewestState() {
+  WEFT_ASSIGN_OR_RETURN(const std::vector<std::string> states, StatesToGoBackTo());
+  Status taken;
+  for (const std::string& state : states) {
+    training_->params().Clear(*stream_);  // what is no number would stay in the padding of shards, which no file holds
+    if (state.empty()) {
+      taken = TakeFreshState();
+    } else {
+      const StatusOr<CheckpointInfo> info = ReadCheckpointInfo(state);
+      taken = info.ok() ? TakeState(state, *info) : info.status();
+    }
+    taken = AgreeOnStatus(place_.world, taken);
+    if (taken.ok()) return state;
+    if (is_writer()) LogWarning("cannot go back to ", state.empty() ? "the start of the run" : state, ": ", taken.message());
+  }
+  return taken;
+}
+
+// The run's checkpoints, the newest first, or while it has none what it began with; empty: a fresh model. As the writer sees it.
+StatusOr<std::vector<std::string>> Trainer::StatesToGoBackTo() {
+  StatusOr<std::vector<std::string>> mine = is_writer() ? ListCheckpoints(config_.output) : std::vector<std::string>();
+  WEFT_RETURN_IF_ERROR(AgreeOnStatus(place_.world, mine.status()));
+  if (mine->empty()) mine->push_back(resumed_from_);
+  const std::vector<std::string> states = absl::StrSplit(place_.world.AllGatherBytes(absl::StrJoin(*mine, "\n"))[0], '\n');
+  return states;
 }
 
 }  // namespace weft

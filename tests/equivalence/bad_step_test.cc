@@ -3,7 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <limits>
+#include <memory>
 
 #include "parallel/rank_record.h"
 #include "parallel/thread_communicator.h"
@@ -25,7 +27,8 @@ constexpr int32_t kVocabSize = 80;  // of UnevenRun's model
 
 // A loss a quarter above the median of three: an outlier to these runs from the fifth step on.
 const Keys kSkip = {"bad_step.action=skip", "bad_step.spike_factor=1.25", "bad_step.window=3"};
-const Keys kRollBack = {"bad_step.action=roll_back", "bad_step.spike_factor=1.25", "bad_step.window=3"};
+const Keys kRollBack = {"bad_step.action=roll_back", "bad_step.spike_factor=1.25", "bad_step.window=3",
+                        "checkpoint.every=100"};  // none before the end, unless a test says otherwise
 
 const Composition kAlone = OneRank("llama", false);
 const Composition kReplicas = {.mesh = {.dp = 2}, .zero_stage = 2};
@@ -196,6 +199,16 @@ TEST_P(BadGradientsIn, LeaveNoTraceWhereTheStepIsSkipped) {
   ExpectSameEnd(skipped, Train("never", GetParam(), {1, 2, 4, 5}, 4));
 }
 
+// So do they where the run ends: it ends for all, and a save under way is still completed, which takes all of them.
+TEST_P(BadStepIn, StopsAllIfItIsBadForOne) {
+  const int last = GetParam().mesh.size() - 1;
+  const Fault fault = NoNumber(3, [last](int rank) { return rank == last; });
+  const Outcome stopped = Train("stopped", GetParam(), {1, 2, 3, 4}, 4, {"checkpoint.every=2"}, {fault});
+  EXPECT_EQ(*fault.num_struck, 1);
+  EXPECT_THAT(stopped.error, HasSubstr("step 3 is bad: "));
+  EXPECT_EQ(InfoOf("stopped").step, 2);
+}
+
 // Weights, moments and what lies between them in memory have become NaN by then.
 TEST_P(BadStepIn, RollsBackToTheStartWhileThereIsNoCheckpoint) {
   const Fault fault = NoNumber(2, Everywhere);
@@ -212,6 +225,18 @@ TEST_F(BadStep, RollsBackToTheCheckpointThatTheRunWentOnFrom) {
   keys.push_back("checkpoint.resume=" + Path("run") + "/checkpoints/step-1");
   const Outcome rolled_back = Train("run", kAlone, {1, 2, 3, 4, 5, 6}, 3, keys, {NoNumber(2, Everywhere)});
   ExpectSameEnd(rolled_back, Train("never", kAlone, {1, 4, 5}, 3));
+}
+
+TEST_F(BadStep, RollsBackPastACheckpointThatIsDamaged) {
+  const auto damage = [shard = Path("run") + "/checkpoints/step-2/rank-0.h5", count = std::make_shared<int>(0)](int rank) {
+    if (rank == 0 && ++*count == 3) std::filesystem::resize_file(shard, 100);
+    return true;
+  };
+  Keys keys = kRollBack;
+  keys.insert(keys.end(), {"checkpoint.every=1", "checkpoint.asynchronous=false"});
+  const Outcome rolled_back = Train("run", kReplicas, {1, 2, 3, 4, 5}, 3, keys, {NoNumber(3, damage)});
+  ExpectSameEnd(rolled_back, Train("never", kReplicas, {1, 4, 5}, 3));
+  EXPECT_EQ(rolled_back.samples, 5 * 8);
 }
 
 // Not bad: there is nothing to learn from them.

@@ -194,7 +194,7 @@ TEST(RunConfig, WhatBecomesOfBadSteps) {
   const BadStepSection unless_asked = With({"train_batch_size=8"}).config.bad_step;
   EXPECT_EQ(unless_asked.action, OnBadStep::kStop);
   EXPECT_EQ(unless_asked.spike_factor, 0);
-  const Outcome o = With({"train_batch_size=8", "bad_step={action: roll_back, spike_factor: 2.5, window: 20, limit: 3}"});
+  const Outcome o = With({"train_batch_size=8", "bad_step={action: roll_back, spike_factor: 2.5, window: 20, limit: 3}", "checkpoint.every=5"});
   ASSERT_EQ(o.error, "");
   EXPECT_EQ(o.config.bad_step.action, OnBadStep::kRollBack);
   EXPECT_EQ(o.config.bad_step.spike_factor, 2.5);
@@ -205,6 +205,8 @@ TEST(RunConfig, WhatBecomesOfBadSteps) {
             "--set bad_step={spike_factor: 1, window: 0, limit: 0}: bad_step.window: expected a number from 1 to 65536, got 0\n"
             "--set bad_step={spike_factor: 1, window: 0, limit: 0}: bad_step.limit: expected a positive number, got 0");
   EXPECT_THAT(With({"train_batch_size=8", "bad_step.action=rollback"}).error, HasSubstr("expected one of stop, skip, roll_back"));
+  EXPECT_THAT(With({"train_batch_size=8", "bad_step.action=roll_back"}).error,
+              HasSubstr("--set bad_step.action=roll_back: bad_step.action: roll_back goes back to the newest checkpoint, and checkpoint.every is 0"));
 }
 
 TEST(RunConfig, AModelFolderBringsItsOwnShape) {
