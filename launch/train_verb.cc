@@ -78,6 +78,7 @@ void AddTrainVerb(CLI::App& app, const ChooseVerb& choose) {
                  "Compare a tiny model under this layout with one rank first, even where the run's folder has seen it agree (verify_parallel: always)");
   verb->footer(
       "Examples:\n"
+      "  weft data prepare docs --to runs/tiny-data/tokens.h5     (what configs/tiny.yaml trains on)\n"
       "  weft train configs/tiny.yaml\n"
       "  mpirun -n 2 --bind-to none weft train configs/quickstart.yaml --set steps=50\n"
       "The run's folder (key `output`) gets metrics.jsonl, config.yaml, checkpoints/ and loss.svg. Starting the same\n"
