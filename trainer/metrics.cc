@@ -67,6 +67,34 @@ StatusOr<StepMetrics> FromJson(const std::string& text, const std::string& path,
   return m;
 }
 
+// No number is no number: whether its sign bit is set (the processor's choice) is nobody's concern.
+double Unsigned(double value) { return std::isnan(value) ? std::copysign(value, 1.0) : value; }
+
+// The steps of the lines that are such; `damage` becomes what is wrong with the first line that is not.
+std::vector<StepMetrics> StepsIn(const std::string& text, const std::string& path, Status* damage) {
+  std::vector<StepMetrics> steps;
+  std::istringstream lines(text);
+  std::string line;
+  for (int number = 1; std::getline(lines, line); ++number) {
+    const bool cut_off = lines.eof() && text.back() != '\n';  // the last write of a killed run
+    if (line.empty() || cut_off) continue;
+    const StatusOr<StepMetrics> metrics = FromJson(line, path, number);
+    if (metrics.ok()) steps.push_back(*metrics);
+    if (damage->ok()) *damage = metrics.status();
+  }
+  return steps;
+}
+
+// Keeps a damaged file as it is, under a name of its own.
+Status SetAside(const std::string& path, const Status& damage) {
+  int number = 1;
+  while (::access(StrCat(path, ".damaged-", number).c_str(), F_OK) == 0) ++number;
+  const std::string aside = StrCat(path, ".damaged-", number);
+  WEFT_RETURN_IF_ERROR(RenameDurably(path, aside));
+  LogWarning(damage.message(), "; the file is kept as ", aside, ", and the run goes on with the lines that can be read");
+  return absl::OkStatus();
+}
+
 Status SystemError(const std::string& what, const std::string& path) {
   return absl::UnavailableError(StrCat(what, " ", path, ": ", std::strerror(errno)));
 }
@@ -76,12 +104,12 @@ Status SystemError(const std::string& what, const std::string& path) {
 std::string FormatStep(const StepMetrics& m, int64_t total_steps, double seconds_left) {
   const int width = static_cast<int>(std::to_string(total_steps).size());
   std::string line = absl::StrFormat("step %*d/%d  loss %.4f  grad %.3g  lr %.2e  %s tok/s  %.0f ms  %s  %s left", width,
-                                     m.step, total_steps, m.loss, m.grad_norm, m.lr,
+                                     m.step, total_steps, Unsigned(m.loss), Unsigned(m.grad_norm), m.lr,
                                      WithThousands(static_cast<int64_t>(m.tokens_per_s)), m.step_ms,
                                      HumanBytes(m.memory_bytes), HumanDuration(seconds_left));
-  if (m.eval_loss.has_value()) absl::StrAppendFormat(&line, "  validation loss %.4f", *m.eval_loss);
+  if (m.eval_loss.has_value()) absl::StrAppendFormat(&line, "  validation loss %.4f", Unsigned(*m.eval_loss));
   for (size_t i = 0; i < m.eval_loss_by_source.size(); ++i) {
-    absl::StrAppendFormat(&line, "%s%.4f", i == 0 ? " (by source " : ", ", m.eval_loss_by_source[i]);
+    absl::StrAppendFormat(&line, "%s%.4f", i == 0 ? " (by source " : ", ", Unsigned(m.eval_loss_by_source[i]));
   }
   if (!m.eval_loss_by_source.empty()) line += ")";
   if (m.skipped) line += "  skipped";
@@ -91,10 +119,12 @@ std::string FormatStep(const StepMetrics& m, int64_t total_steps, double seconds
 StatusOr<MetricsFile> MetricsFile::Open(const std::string& path, int64_t last_step) {
   std::string kept;
   if (last_step > 0 && ::access(path.c_str(), F_OK) == 0) {
-    WEFT_ASSIGN_OR_RETURN(const std::vector<StepMetrics> steps, ReadMetrics(path));
-    for (const StepMetrics& m : steps) {
+    WEFT_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
+    Status damage;
+    for (const StepMetrics& m : StepsIn(text, path, &damage)) {
       if (m.step <= last_step) StrAppend(&kept, ToJson(m).dump(), "\n");
     }
+    if (!damage.ok()) WEFT_RETURN_IF_ERROR(SetAside(path, damage));
   }
   WEFT_RETURN_IF_ERROR(WriteFileAtomically(path, kept));
   const int descriptor = ::open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
@@ -118,15 +148,9 @@ Status MetricsFile::Append(const StepMetrics& metrics) {
 
 StatusOr<std::vector<StepMetrics>> ReadMetrics(const std::string& path) {
   WEFT_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
-  std::vector<StepMetrics> steps;
-  std::istringstream lines(text);
-  std::string line;
-  for (int number = 1; std::getline(lines, line); ++number) {
-    const bool cut_off = lines.eof() && text.back() != '\n';  // the last write of a killed run
-    if (line.empty() || cut_off) continue;
-    WEFT_ASSIGN_OR_RETURN(StepMetrics metrics, FromJson(line, path, number));
-    steps.push_back(metrics);
-  }
+  Status damage;
+  std::vector<StepMetrics> steps = StepsIn(text, path, &damage);
+  WEFT_RETURN_IF_ERROR(damage);
   return steps;
 }
 

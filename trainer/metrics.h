@@ -32,7 +32,8 @@ std::string FormatStep(const StepMetrics& metrics, int64_t total_steps, double s
 // RUN/metrics.jsonl: opened once, truncated to the steps that a resumed run keeps, then appended to.
 class MetricsFile {
  public:
-  // Keeps the lines of steps up to `last_step`.
+  // Keeps the lines of steps up to `last_step`. A file with damaged lines is set aside whole (PATH.damaged-N) with a warning;
+  // what can be read of it is kept.
   static StatusOr<MetricsFile> Open(const std::string& path, int64_t last_step);
   MetricsFile(MetricsFile&& other) noexcept : descriptor_(other.descriptor_) { other.descriptor_ = -1; }
   ~MetricsFile();

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cmath>
+#include <filesystem>
 #include <fstream>
 
 #include "core/file.h"
@@ -68,6 +69,29 @@ TEST(Metrics, NamesTheLineThatIsNotOne) {
   const std::string path = StrCat(testing::TempDir(), "/", ::getpid(), "bad.jsonl");
   std::ofstream(path) << "{\"step\": 1, \"loss\": 2}\nhello\n";
   EXPECT_THAT(std::string(ReadMetrics(path).status().message()), HasSubstr("bad.jsonl:2"));
+}
+
+TEST(Metrics, GoesOnFromADamagedFileAndKeepsIt) {
+  const std::string path = StrCat(testing::TempDir(), "/damaged-", ::getpid(), ".jsonl");
+  std::filesystem::remove(path + ".damaged-1");
+  const std::string damaged = "{\"step\": 1, \"loss\": 2}\nhello\n{\"step\": 3, \"loss\": 4}\n{\"step\": 4, \"loss\": 5}\n";
+  std::ofstream(path) << damaged;
+  const StatusOr<MetricsFile> file = MetricsFile::Open(path, 3);
+  ASSERT_TRUE(file.ok()) << file.status();
+  const StatusOr<std::vector<StepMetrics>> steps = ReadMetrics(path);
+  ASSERT_TRUE(steps.ok()) << steps.status();
+  ASSERT_EQ(steps->size(), 2u) << "of steps 1 and 3";
+  EXPECT_EQ((*steps)[1].loss, 4);
+  EXPECT_EQ(*ReadFile(path + ".damaged-1"), damaged);
+}
+
+TEST(Metrics, NoNumberHasNoSign) {
+  StepMetrics step = Step(1, -std::nan(""));
+  step.grad_norm = -std::nan("");
+  step.eval_loss = -std::nan("");
+  const std::string line = FormatStep(step, 1, 0);
+  EXPECT_THAT(line, HasSubstr("loss nan  grad nan"));
+  EXPECT_THAT(line, testing::Not(HasSubstr("-nan")));
 }
 
 TEST(LossPlot, IsASelfContainedPicture) {
