@@ -112,7 +112,6 @@ void TakeTokenIds(const TokenStore& store, ModelConfig* model) {
   }
   std::vector<int64_t>& eos = model->eos_token_ids;
   const std::vector<int64_t> eos_given = eos;
-  std::erase_if(eos, [&](int64_t id) { return id < 0 || id >= model->vocab_size; });
   if (tokenizer_eos.has_value() && std::count(eos.begin(), eos.end(), *tokenizer_eos) == 0) eos = {*tokenizer_eos};
   if (eos != eos_given && !eos_given.empty()) {
     LogInfo("eos_token_id: the model's ", Join(eos_given), " gives way to ", eos.empty() ? "none" : Join(eos),

@@ -53,11 +53,11 @@ class ModelSetupTest : public testing::Test {
 
 TEST_F(ModelSetupTest, ReplacesIdsThatTheDataIsNotMadeWith) {
   std::string logged;
-  const ModelConfig model = Resolve({{"bos_token_id", 50256}, {"eos_token_id", 50256}}, &logged);
+  const ModelConfig model = Resolve({{"bos_token_id", 50256}, {"eos_token_id", 100}}, &logged);
   EXPECT_EQ(model.bos_token_id, kBos);
   EXPECT_THAT(model.eos_token_ids, ElementsAre(kEos));
   EXPECT_THAT(logged, HasSubstr("bos_token_id: the model's 50256 gives way to 256 of the tokenizer in " + folder_));
-  EXPECT_THAT(logged, HasSubstr("eos_token_id: the model's 50256 gives way to 257 of the tokenizer in " + folder_));
+  EXPECT_THAT(logged, HasSubstr("eos_token_id: the model's 100 gives way to 257 of the tokenizer in " + folder_));
 }
 
 TEST_F(ModelSetupTest, KeepsAListThatHasTheTokenizersEnd) {
@@ -69,7 +69,7 @@ TEST_F(ModelSetupTest, KeepsAListThatHasTheTokenizersEnd) {
 TEST_F(ModelSetupTest, LeavesOutIdsBeyondTheVocabulary) {
   std::string logged;
   EXPECT_THAT(Resolve({{"bos_token_id", 256}, {"eos_token_id", {50256, 257}}}, &logged).eos_token_ids, ElementsAre(kEos));
-  EXPECT_THAT(logged, HasSubstr("eos_token_id: the model's 50256, 257 gives way to 257 of"));
+  EXPECT_THAT(logged, HasSubstr("eos_token_id: 50256 is outside the vocabulary of 272 and left out"));
 }
 
 TEST_F(ModelSetupTest, GivesTheTokenizersIdsToAModelWithNone) {
