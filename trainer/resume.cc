@@ -5,6 +5,9 @@
 #include <sstream>
 #include <vector>
 
+#include "absl/types/span.h"
+#include "core/log.h"
+
 namespace weft {
 namespace {
 
@@ -15,8 +18,11 @@ constexpr std::string_view kFree[] = {"output", "steps", "device", "threads", "d
                                       "checkpoint", "bad_step", "eval", "logging", "steps_per_print", "activation_checkpointing",
                                       "bf16", "fp16", "watchdog", "verify_parallel"};
 
-bool IsFree(const std::string& key) {
-  for (std::string_view free : kFree) {
+// Those that may besides, where the user names the checkpoint.
+constexpr std::string_view kFreeFromANamedOne[] = {"optimizer.params.lr", "scheduler", "gradient_clipping"};
+
+bool IsAmong(absl::Span<const std::string_view> keys, const std::string& key) {
+  for (std::string_view free : keys) {
     if (key == free || (key.size() > free.size() && key.starts_with(free) && key[free.size()] == '.')) return true;
   }
   return false;
@@ -47,11 +53,13 @@ std::map<std::string, std::string> Flatten(const std::string& yaml) {
 
 }  // namespace
 
-Status CheckSameRun(const std::string& checkpoint, const std::string& saved_yaml, const std::string& current_yaml) {
+Status CheckSameRun(const std::string& checkpoint, const std::string& saved_yaml, const std::string& current_yaml,
+                    bool is_named) {
   const std::map<std::string, std::string> saved = Flatten(saved_yaml), current = Flatten(current_yaml);
-  std::string differences;
+  std::string differences, changes;
   const auto note = [&](const std::string& key, const std::string& was, const std::string& is) {
-    if (!IsFree(key)) StrAppend(&differences, "\n  ", key, ": was ", was, ", is ", is);
+    if (IsAmong(kFree, key)) return;
+    StrAppend(is_named && IsAmong(kFreeFromANamedOne, key) ? &changes : &differences, "\n  ", key, ": was ", was, ", is ", is);
   };
   for (const auto& [key, value] : saved) {
     const auto found = current.find(key);
@@ -61,13 +69,16 @@ Status CheckSameRun(const std::string& checkpoint, const std::string& saved_yaml
   for (const auto& [key, value] : current) {
     if (saved.find(key) == saved.end()) note(key, "absent", value);
   }
+  if (!changes.empty() && differences.empty()) LogInfo("goes on from ", checkpoint, " with other settings:", changes);
   if (differences.empty()) return absl::OkStatus();
   return UserError(checkpoint, " was written by a run with other settings:", differences,
                    differences.find("total_num_steps") != std::string::npos
                        ? "\n(scheduler.params.total_num_steps follows steps unless it is set: set it to its old value to train longer "
                          "on the old curve)"
                        : "",
-                   "\nrestore them, choose another output, or set checkpoint.resume: never to begin again");
+                   is_named ? "\nrestore them, or set checkpoint.resume: never to begin again"
+                            : "\nrestore them, choose another output, or set checkpoint.resume: never to begin again, or a checkpoint's "
+                              "path: from one that is named learning rate, schedule and clipping may differ");
 }
 
 }  // namespace weft

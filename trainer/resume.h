@@ -10,6 +10,9 @@ namespace weft {
 // OK when the resolved configurations of a checkpoint and of a run agree in everything that decides the run's numbers;
 // else an error that names each key with both values. Layout, output, logging, evaluation, checkpoints, threads, what
 // becomes of bad steps and the number of steps may change freely. Both texts are as WriteConfig writes them.
-Status CheckSameRun(const std::string& checkpoint, const std::string& saved_yaml, const std::string& current_yaml);
+//
+// Where the user names the checkpoint (`is_named`: checkpoint.resume is a path), the learning rate, its schedule and clipping
+// may change, too: that is how one goes on after a loss that diverged. Each such key is then logged with both values.
+Status CheckSameRun(const std::string& checkpoint, const std::string& saved_yaml, const std::string& current_yaml, bool is_named);
 
 }  // namespace weft

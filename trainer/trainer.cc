@@ -140,8 +140,9 @@ Status Trainer::Run() {
   WEFT_RETURN_IF_ERROR(VerifyLayout());
   WEFT_RETURN_IF_ERROR(AgreeOnStatus(place_.world, PrepareOutput()));
   if (steps_done_ == config_.steps) {
-    LogInfo("all ", config_.steps, " steps of ", config_.output, " are done; raise steps to train on (and keep "
-            "scheduler.params.total_num_steps as config.yaml has it, for the same curve)");
+    const std::optional<int64_t> curve = config_.scheduler.params.total_num_steps;
+    LogInfo("all ", config_.steps, " steps of ", config_.output, " are done; to train on: --set steps=", 2 * config_.steps,
+            curve.has_value() ? StrCat(" --set scheduler.params.total_num_steps=", *curve, " (the same curve)") : "");
     return absl::OkStatus();
   }
   LogInfo("training ", config_.output, " on ", DescribeDevice(), ": ", model_config_.model_type, " with ", NumParameters(model_config_),

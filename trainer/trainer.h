@@ -58,6 +58,8 @@ class Trainer {
   Status BuildTraining();
   Status CheckFits(const TrainingLayout& layout, const RankPlans& plans) const;
   Status StartWeights();
+  // A checkpoint's path, or where this run has moved it.
+  std::string PlaceNow(const std::string& path) const;
   Status CheckSameStart();
   Status Resume(const std::string& checkpoint);
   // Weights, moments and the place in the run: those of a checkpoint, or those of a run's beginning.

@@ -14,13 +14,53 @@
 
 namespace weft {
 
+namespace {
+
+// RUN/checkpoints.old-N: the checkpoints of the run's N-th course, out of the way of a later one.
+std::string OldCheckpoints(const std::string& run_folder, int64_t number) {
+  return StrCat(run_folder, "/checkpoints.old-", number);
+}
+
+// Of the folders of older courses the newest's number; 0: there are none.
+int64_t NewestOld(const std::string& run_folder) {
+  int64_t number = 0;
+  std::error_code ignored;
+  while (std::filesystem::exists(OldCheckpoints(run_folder, number + 1), ignored)) ++number;
+  return number;
+}
+
+}  // namespace
+
+// A checkpoint of this run's own folder is moved aside by the course that begins from it (PrepareOutput): the same command must
+// find it again.
+std::string Trainer::PlaceNow(const std::string& path) const {
+  namespace fs = std::filesystem;
+  std::error_code ignored;
+  const fs::path given = fs::path(path).lexically_normal();
+  const fs::path named = given.has_filename() ? given : given.parent_path();  // without a slash at its end
+  const bool is_ours = fs::absolute(named).parent_path() == fs::absolute(config_.output + "/checkpoints").lexically_normal();
+  if (!is_ours || fs::exists(named, ignored)) return path;
+  for (int64_t old = NewestOld(config_.output); old > 0; --old) {
+    const std::string moved = StrCat(OldCheckpoints(config_.output, old), "/", named.filename().string());
+    if (!fs::exists(moved, ignored)) continue;
+    if (is_writer()) LogWarning(path, " is gone from there; begins from ", moved, ", where an earlier start has kept it");
+    return moved;
+  }
+  return path;
+}
+
 // Where the weights come from: a checkpoint, a Hugging Face folder, or the seed.
 Status Trainer::StartWeights() {
   const std::string& resume = config_.checkpoint.resume;
   if (resume != "never") {
-    const StatusOr<std::string> checkpoint = FindCheckpoint(resume == "auto" ? config_.output : resume);
+    const StatusOr<std::string> checkpoint = FindCheckpoint(resume == "auto" ? config_.output : PlaceNow(resume));
     if (checkpoint.ok()) return Resume(*checkpoint);
     if (resume != "auto" || !absl::IsNotFound(checkpoint.status())) return checkpoint.status();
+    const int64_t old = NewestOld(config_.output);
+    if (old > 0 && is_writer()) {
+      LogWarning(config_.output, " has no checkpoint of its own course yet, so it begins anew; an older course lies in ",
+                 OldCheckpoints(config_.output, old), " (checkpoint.resume: PATH goes on from one of those)");
+    }
   }
   return TakeFreshState();
 }
@@ -42,7 +82,7 @@ Status Trainer::CheckSameStart() {
 
 Status Trainer::Resume(const std::string& checkpoint) {
   WEFT_ASSIGN_OR_RETURN(const CheckpointInfo info, ReadCheckpointInfo(checkpoint));
-  WEFT_RETURN_IF_ERROR(CheckSameRun(checkpoint, info.config_yaml, WriteConfig(config_)));
+  WEFT_RETURN_IF_ERROR(CheckSameRun(checkpoint, info.config_yaml, WriteConfig(config_), config_.checkpoint.resume != "auto"));
   if (info.data_digest != data_->digest()) {
     return UserError(checkpoint, " was trained on other data than ", data_->Names(),
                      " now holds (was it prepared again, or mixed with other weights?); restore it, choose another output, or set checkpoint.resume: "

@@ -141,6 +141,23 @@ TEST_F(TrainVerb, GoingOnFromAnEarlierCheckpointIsWhatTheNextStartGoesOnFrom) {
   EXPECT_THAT(next.err, HasSubstr("step-4 after step 4"));
 }
 
+// As when the job was killed before its first save.
+TEST_F(TrainVerb, ACheckpointThatWasMovedAsideIsFoundAgainByTheSameCommand) {
+  const std::string fixed = "--set scheduler.params.total_num_steps=20 --set checkpoint.every=2 --set checkpoint.keep=0 ";
+  ASSERT_EQ(RunWeft(TrainTiny(Output("run"), fixed + "--set steps=4")).exit_code, 0);
+  std::filesystem::rename(Output("run/checkpoints"), Output("run/checkpoints.old-1"));
+  const JobResult plain = RunWeft(TrainTiny(Output("run"), fixed + "--set steps=1"));
+  EXPECT_EQ(plain.exit_code, 0) << plain.err;
+  EXPECT_THAT(plain.err, HasSubstr("an older course lies in " + Output("run/checkpoints.old-1")));
+  const std::string same = TrainTiny(Output("run"), fixed + "--set steps=4 --set optimizer.params.lr=1e-5 --set scheduler.params.min_lr=1e-6 "
+                                                    "--set checkpoint.resume=" + Output("run/checkpoints/step-2"));
+  std::filesystem::remove_all(Output("run/checkpoints"));
+  const JobResult again = RunWeft(same);
+  ASSERT_EQ(again.exit_code, 0) << again.err;
+  EXPECT_THAT(again.err, HasSubstr("resumed " + Output("run/checkpoints.old-1/step-2") + " after step 2"));
+  EXPECT_THAT(again.err, HasSubstr("optimizer.params.lr: was ")) << "a named checkpoint is gone on from with another rate";
+}
+
 TEST_F(TrainVerb, RefusesRanksThatReadDifferentSettings) {
   const std::string weft = std::string(" -n 1 ") + WEFT_BINARY + " ", line = weft + TrainTiny(Output("run"));
   const JobResult job = RunShell(". launch/environment.sh; mpirun --bind-to none" + line + " :" + line + " --set seed=2");

@@ -20,7 +20,9 @@ RunConfig Config() {
   return config;
 }
 
-Status Compare(const RunConfig& now) { return CheckSameRun("step-5", WriteConfig(Config()), WriteConfig(now)); }
+Status Compare(const RunConfig& now, bool is_named = false) {
+  return CheckSameRun("step-5", WriteConfig(Config()), WriteConfig(now), is_named);
+}
 
 TEST(Resume, LayoutAndSurroundingsMayChange) {
   RunConfig now = Config();
@@ -50,6 +52,20 @@ TEST(Resume, WhatDecidesTheNumbersMayNotAndIsNamed) {
                            "model.hidden_size: was 0, is 128", "step-5"}) {
     EXPECT_THAT(message, testing::HasSubstr(part));
   }
+}
+
+TEST(Resume, FromANamedCheckpointTheLearningRateMayChangeAndNoMore) {
+  RunConfig now = Config();
+  now.optimizer.params.lr = 0.5;
+  now.gradient_clipping = 0.25;
+  now.scheduler.params.warmup_steps = 77;
+  EXPECT_TRUE(Compare(now, /*is_named=*/true).ok()) << Compare(now, true);
+  EXPECT_FALSE(Compare(now, /*is_named=*/false).ok());
+  now.seed = 43;
+  const std::string message(Compare(now, true).message());
+  EXPECT_THAT(message, testing::HasSubstr("seed: was 42, is 43"));
+  EXPECT_THAT(message, testing::Not(testing::HasSubstr("optimizer.params.lr")));
+  EXPECT_THAT(message, testing::Not(testing::HasSubstr("another output")));
 }
 
 TEST(Resume, AListThatDiffersIsNoticed) {
