@@ -56,6 +56,10 @@ StatusOr<std::vector<CheckpointTensor>> ListCheckpointTensors(const std::string&
 // truncated or altered file or dataset, and a part that no box covers, are errors that name it. Not collective.
 Status LoadCheckpointPieces(const std::string& checkpoint, const std::vector<TensorPiece>& pieces);
 
+// Reads all of a checkpoint and verifies it, every byte of every file; the first that is absent, truncated or altered is named.
+// Memory stays small; a progress bar.
+Status VerifyCheckpoint(const std::string& checkpoint);
+
 // `path` may be a checkpoint or a run; a run means its newest complete checkpoint. NotFound when there is none.
 StatusOr<std::string> FindCheckpoint(const std::string& path);
 

@@ -100,6 +100,15 @@ std::set<int64_t> BestSteps(const std::map<int64_t, std::string>& complete, cons
   return best;
 }
 
+Status NoCheckpointIn(const std::string& path) {
+  if (Exists(CheckpointsFolder(path))) {
+    return absl::NotFoundError(StrCat("the run ", path, " has no complete checkpoint yet (in ", CheckpointsFolder(path), ")"));
+  }
+  if (!Exists(path)) return absl::NotFoundError(StrCat(path, " does not exist"));
+  return absl::NotFoundError(StrCat(path, " is neither a run's folder nor a checkpoint: it has no ", CheckpointsFolder(path),
+                                    Exists(StrCat(path, "/config.json")) ? " (it looks like a model's folder)" : ""));
+}
+
 StatusOr<std::string> MarkerText(const std::string& checkpoint) {
   WEFT_ASSIGN_OR_RETURN(const std::string index, ReadFile(IndexPath(checkpoint)));
   return StrCat("weft checkpoint\nindex.h5 ", index.size(), " ", Sha256::Of(index), "\n");
@@ -159,7 +168,7 @@ StatusOr<std::string> FindCheckpoint(const std::string& path) {
     return absl::NotFoundError(StrCat(path, " is not a complete checkpoint: it lacks the file 'complete'"));
   }
   WEFT_ASSIGN_OR_RETURN(const std::vector<std::string> checkpoints, ListCheckpoints(path));
-  if (checkpoints.empty()) return absl::NotFoundError(StrCat("no complete checkpoint in ", CheckpointsFolder(path)));
+  if (checkpoints.empty()) return NoCheckpointIn(path);
   return checkpoints.front();
 }
 

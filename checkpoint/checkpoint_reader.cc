@@ -8,6 +8,7 @@
 #include "checkpoint/checkpoint_folders.h"
 #include "checkpoint/index_hdf5.h"
 #include "core/check.h"
+#include "core/progress.h"
 #include "parallel/rank_record.h"
 
 namespace weft {
@@ -104,6 +105,23 @@ StatusOr<ShardReader*> CheckpointReader::ShardOf(const Box& box) {
   return &shards_.emplace(box.file, std::move(shard)).first->second;
 }
 
+Status CheckpointReader::Verify() {
+  int64_t total_bytes = 0;
+  for (const auto& [name, file] : index_.files) total_bytes += file.bytes;
+  Progress progress("verifying", total_bytes, "bytes");
+  for (const auto& [file_name, file] : index_.files) {  // one at a time: a shard stays mapped
+    WEFT_ASSIGN_OR_RETURN(ShardReader shard, ShardReader::Open(folder_, file_name, index_));
+    for (const auto& [name, tensor] : index_.tensors) {
+      for (const Box& box : tensor.boxes) {
+        if (box.file != file_name) continue;
+        WEFT_RETURN_IF_ERROR(shard.Read(box).status());
+        progress.Advance(box.num_bytes());
+      }
+    }
+  }
+  return absl::OkStatus();
+}
+
 StatusOr<CheckpointInfo> ReadCheckpointInfo(const std::string& checkpoint) {
   WEFT_ASSIGN_OR_RETURN(const CheckpointReader reader, CheckpointReader::Open(checkpoint));
   return reader.info();
@@ -117,6 +135,11 @@ StatusOr<std::vector<CheckpointTensor>> ListCheckpointTensors(const std::string&
 Status LoadCheckpointPieces(const std::string& checkpoint, const std::vector<TensorPiece>& pieces) {
   WEFT_ASSIGN_OR_RETURN(CheckpointReader reader, CheckpointReader::Open(checkpoint));
   return reader.Load(pieces);
+}
+
+Status VerifyCheckpoint(const std::string& checkpoint) {
+  WEFT_ASSIGN_OR_RETURN(CheckpointReader reader, CheckpointReader::Open(checkpoint));
+  return reader.Verify();
 }
 
 }  // namespace weft

@@ -20,6 +20,8 @@ class CheckpointReader {
   std::vector<CheckpointTensor> Tensors() const;
   // As LoadCheckpointPieces.
   Status Load(const std::vector<TensorPiece>& pieces);
+  // As VerifyCheckpoint, what of it Open has not.
+  Status Verify();
 
  private:
   CheckpointReader(std::string folder, CheckpointInfo info, CheckpointIndex index)

@@ -10,6 +10,7 @@
 #include <optional>
 #include <utility>
 
+#include "absl/strings/str_join.h"
 #include "core/config_writer.h"
 #include "core/file.h"
 #include "core/log.h"
@@ -290,15 +291,30 @@ Status CheckMayReplace(const std::string& path) {
   return UserError("--to ", path, ": the file is there and is not a token store; name another file");
 }
 
+// What of the inputs does not come into the store, by reason.
+std::string WhatIsSkipped(const Preparation& preparation) {
+  const PrepareCounts counts = preparation.Counts();
+  const std::pair<const char*, int64_t> reasons[] = {
+      {"files that are not text", preparation.reader->num_not_text()},
+      {"hidden files and links", preparation.files.num_skipped_files},
+      {"hidden and build folders", preparation.files.num_skipped_folders},
+      {"empty documents", preparation.reader->num_empty() + counts.empty},
+      {"too long", counts.too_long},
+      {"without a token in the loss", counts.without_loss},
+      {"rows that the table drops", counts.dropped_rows},
+      {"preference pairs whose answers do not differ", counts.undecided_pairs}};
+  std::vector<std::string> skipped;
+  for (const auto& [reason, count] : reasons) {
+    if (count > 0) skipped.push_back(StrCat(reason, ": ", count));
+  }
+  return skipped.empty() ? "nothing" : absl::StrJoin(skipped, ", ");
+}
+
 void LogResult(const Preparation& preparation, int64_t num_validation) {
   const PrepareCounts counts = preparation.Counts();
   LogInfo("wrote ", preparation.options.to, ": documents: ", counts.documents, ", of them for validation: ", num_validation,
           "; tokens: ", HumanCount(static_cast<double>(counts.tokens)));
-  LogInfo("skipped: files that are not text: ", preparation.reader->num_not_text(), ", hidden files and links: ",
-          preparation.files.num_skipped_files, ", hidden and build folders: ", preparation.files.num_skipped_folders,
-          ", empty documents: ", preparation.reader->num_empty() + counts.empty, ", too long: ", counts.too_long,
-          ", without a token in the loss: ", counts.without_loss, ", rows that the table drops: ", counts.dropped_rows,
-          ", preference pairs whose answers do not differ: ", counts.undecided_pairs);
+  LogInfo("skipped: ", WhatIsSkipped(preparation));
   if (preparation.files.num_records_as_text > 0) {
     LogInfo(preparation.files.num_records_as_text, " .json, .csv and .tsv files of folders were read as texts like others; ",
             "name them as inputs to have their records read");
@@ -386,7 +402,7 @@ Status PrepareData(const PrepareOptions& options) {
   Status status = MakeParts(&preparation);
   if (status.ok() && preparation.Counts().documents == 0) {
     WEFT_RETURN_IF_ERROR(parts->Remove());
-    return UserError("the inputs hold no text to learn from");
+    return UserError("the inputs hold no text to learn from; skipped: ", WhatIsSkipped(preparation));
   }
   if (status.ok()) status = WriteStore(preparation, *tokenizer, fit);
   if (status.ok()) {

@@ -20,6 +20,7 @@ using jinja::Value;
 
 struct Table::Parts {
   TableSpec spec;
+  std::string path;
   jinja::Template prompt, completion, text;
 
   // The variables of a template. A prompt does not see the target, also in training.
@@ -42,7 +43,8 @@ StatusOr<std::string> Table::Parts::Run(const jinja::Template& parsed, const cha
   jinja::Scope variables(nullptr);
   WEFT_RETURN_IF_ERROR(SetColumns(row, with_target, &variables));
   jinja::Budget budget(0);
-  jinja::Interpreter interpreter(name, budget, /*now=*/0, jinja::Undefineds::kRefuse);
+  const std::string place = StrCat(path, ": ", name);
+  jinja::Interpreter interpreter(place, budget, /*now=*/0, jinja::Undefineds::kRefuse);
   WEFT_ASSIGN_OR_RETURN(const jinja::Text text, interpreter.Run(parsed.block, variables));
   return text.bytes();
 }
@@ -52,11 +54,12 @@ Table::~Table() = default;
 
 const TableSpec& Table::spec() const { return parts_->spec; }
 
-StatusOr<std::unique_ptr<const Table>> Table::Create(TableSpec spec) {
+StatusOr<std::unique_ptr<const Table>> Table::Create(TableSpec spec, const std::string& path) {
   auto parts = std::make_unique<Parts>();
-  WEFT_ASSIGN_OR_RETURN(parts->prompt, jinja::ParseTemplate(spec.prompt, "prompt"));
-  WEFT_ASSIGN_OR_RETURN(parts->completion, jinja::ParseTemplate(spec.completion, "completion"));
-  WEFT_ASSIGN_OR_RETURN(parts->text, jinja::ParseTemplate(spec.text, "text"));
+  WEFT_ASSIGN_OR_RETURN(parts->prompt, jinja::ParseTemplate(spec.prompt, StrCat(path, ": prompt")));
+  WEFT_ASSIGN_OR_RETURN(parts->completion, jinja::ParseTemplate(spec.completion, StrCat(path, ": completion")));
+  WEFT_ASSIGN_OR_RETURN(parts->text, jinja::ParseTemplate(spec.text, StrCat(path, ": text")));
+  parts->path = path;
   parts->spec = std::move(spec);
   return std::unique_ptr<const Table>(new Table(std::move(parts)));
 }
@@ -81,7 +84,7 @@ StatusOr<std::unique_ptr<const Table>> Table::Open(const std::string& path) {
   if (!spec.fitted_rows.has_value()) {
     return UserError(path, " is not fitted to data yet (it has no fitted_rows): name the model's folder or its token store");
   }
-  return Create(std::move(spec));
+  return Create(std::move(spec), path);
 }
 
 StatusOr<std::optional<Sample>> Table::Render(const Value& row) const {

@@ -16,8 +16,8 @@ namespace weft {
 
 class Table {
  public:
-  // Parses the templates. `spec` must be fitted. Errors name the template.
-  static StatusOr<std::unique_ptr<const Table>> Create(TableSpec spec);
+  // Parses the templates. `spec` must be fitted. Errors, here and of rendering, name the template, and `path`, where it stands.
+  static StatusOr<std::unique_ptr<const Table>> Create(TableSpec spec, const std::string& path);
   // That of a specification's file, a token store (.h5) or an exported model's folder; fails where it is not fitted.
   static StatusOr<std::unique_ptr<const Table>> Open(const std::string& path);
   ~Table();

@@ -212,20 +212,21 @@ StatusOr<TableSpec> Fitted(const FitPass& pass) {
   return spec;
 }
 
-StatusOr<TableFit> FitToRows(const TableSpec& spec, const InputFiles& files, double validation_fraction) {
+StatusOr<TableFit> FitToRows(const TableSpec& spec, const std::string& path, const InputFiles& files, double validation_fraction) {
   // The threshold's bounds are those of the rows' hashes, which are known behind the pass. They matter where rows are so
   // few that none would be validation, or all; then a second pass leaves out the one that is.
   uint64_t threshold = ValidationThreshold(0, std::numeric_limits<uint64_t>::max(), validation_fraction);
   while (true) {
     FitPass pass{.spec = spec, .threshold = threshold};
     WEFT_RETURN_IF_ERROR(pass.Run(files));
-    WEFT_RETURN_IF_ERROR(CheckRows(pass));
+    WEFT_RETURN_IF_ERROR(WithContext(CheckRows(pass), path));
     threshold = ValidationThreshold(pass.lowest, pass.highest, validation_fraction);
     if (threshold != pass.threshold) continue;
     LogInfo("fitted the table to ", pass.num_training, " rows of the training split");
     TableFit fit{.table = nullptr, .validation_threshold = threshold};
-    WEFT_ASSIGN_OR_RETURN(TableSpec fitted, Fitted(pass));
-    WEFT_ASSIGN_OR_RETURN(fit.table, Table::Create(std::move(fitted)));
+    StatusOr<TableSpec> fitted = Fitted(pass);
+    if (!fitted.ok()) return WithContext(fitted.status(), path);
+    WEFT_ASSIGN_OR_RETURN(fit.table, Table::Create(*std::move(fitted), path));
     return fit;
   }
 }
@@ -235,10 +236,9 @@ StatusOr<TableFit> FitToRows(const TableSpec& spec, const InputFiles& files, dou
 StatusOr<TableFit> FitTable(const std::string& path, const InputFiles& files, double validation_fraction) {
   WEFT_ASSIGN_OR_RETURN(const TableSpec spec, ReadTableOf(path));
   const bool is_fitted = spec.fitted_rows.has_value();
-  StatusOr<std::unique_ptr<const Table>> table = Table::Create(spec);  // finds errors in templates before the pass
-  if (!table.ok()) return WithContext(table.status(), path);
-  if (is_fitted) return TableFit{.table = *std::move(table), .validation_threshold = {}};
-  return FitToRows(spec, files, validation_fraction);
+  WEFT_ASSIGN_OR_RETURN(std::unique_ptr<const Table> table, Table::Create(spec, path));  // finds errors in templates before the pass
+  if (is_fitted) return TableFit{.table = std::move(table), .validation_threshold = {}};
+  return FitToRows(spec, path, files, validation_fraction);
 }
 
 }  // namespace weft

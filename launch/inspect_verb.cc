@@ -109,13 +109,15 @@ Status InspectParams(const ParamsArguments& arguments) {
 }
 
 // What a checkpoint or a run's newest one holds: a line each for what it is of, then its tensors.
-Status InspectCheckpoint(const std::string& path) {
+Status InspectCheckpoint(const std::string& path, bool verify) {
   WEFT_ASSIGN_OR_RETURN(const std::string checkpoint, FindCheckpoint(path));
+  if (verify) WEFT_RETURN_IF_ERROR(VerifyCheckpoint(checkpoint));
   WEFT_ASSIGN_OR_RETURN(const CheckpointInfo info, ReadCheckpointInfo(checkpoint));
   WEFT_ASSIGN_OR_RETURN(const std::vector<CheckpointTensor> tensors, ListCheckpointTensors(checkpoint));
   absl::PrintF("%s: step %d, %d sequences seen, written by mesh %s\n", checkpoint, info.step, info.samples, info.mesh);
   if (!info.verified.empty()) absl::PrintF("verified: %s\n", info.verified);
   for (const CheckpointTensor& tensor : tensors) absl::PrintF("%-64s %s\n", tensor.name, tensor.shape.ToString());
+  if (verify) absl::PrintF("whole: every byte is as it was written\n");
   return absl::OkStatus();
 }
 
@@ -129,15 +131,6 @@ Status InspectStore(const std::string& path, int64_t num_samples) {
 Status PrintReference() {
   std::fputs(WriteConfigReference<RunConfig>().c_str(), stdout);
   return absl::OkStatus();
-}
-
-// A verb below `inspect` that looks at one path.
-void AddPathVerb(CLI::App& inspect, const ChooseVerb& choose, const char* name, const char* what, const char* argument,
-                 const char* help, Status (*look)(const std::string&)) {
-  CLI::App* verb = inspect.add_subcommand(name, what);
-  auto path = std::make_shared<std::string>();
-  verb->add_option(argument, *path, help)->required();
-  verb->callback([=] { choose([=] { return Report(look(*path)); }); });
 }
 
 void AddConfigSources(CLI::App& verb, ConfigSources& sources, const char* argument = "CONFIG", const char* help = "YAML or JSON") {
@@ -203,6 +196,15 @@ void AddParamsVerb(CLI::App& inspect, const ChooseVerb& choose) {
   verb->callback([=] { choose([=] { return Report(InspectParams(*arguments)); }); });
 }
 
+void AddCheckpointVerb(CLI::App& inspect, const ChooseVerb& choose) {
+  CLI::App* verb = inspect.add_subcommand("checkpoint", "Say what a checkpoint holds, and with --verify whether it is whole");
+  auto path = std::make_shared<std::string>();
+  auto verify = std::make_shared<bool>(false);
+  verb->add_option("RUN", *path, "A run's folder (its newest complete checkpoint) or a checkpoint")->required();
+  verb->add_flag("--verify", *verify, "Read every file whole and compare all checksums; without it the index alone is");
+  verb->callback([=] { choose([=] { return Report(InspectCheckpoint(*path, *verify)); }); });
+}
+
 void AddStoreVerb(CLI::App& inspect, const ChooseVerb& choose) {
   CLI::App* data = inspect.add_subcommand("data", "Describe a token store, after verifying all of it");
   auto path = std::make_shared<std::string>();
@@ -228,8 +230,7 @@ void AddInspectVerb(CLI::App& app, const ChooseVerb& choose) {
   inspect->add_subcommand("reference", "Print every key of a configuration with its default and meaning, as Markdown")
       ->callback([=] { choose([] { return Report(PrintReference()); }); });
   AddParamsVerb(*inspect, choose);
-  AddPathVerb(*inspect, choose, "checkpoint", "Say what a checkpoint holds", "RUN",
-              "A run's folder (its newest complete checkpoint) or a checkpoint", InspectCheckpoint);
+  AddCheckpointVerb(*inspect, choose);
   AddStoreVerb(*inspect, choose);
 }
 

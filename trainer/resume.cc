@@ -51,23 +51,33 @@ std::map<std::string, std::string> Flatten(const std::string& yaml) {
   return values;
 }
 
+struct Difference {
+  std::string key, was, is;
+};
+
+// Those that are not free, by key.
+std::vector<Difference> DifferencesOf(const std::string& saved_yaml, const std::string& current_yaml) {
+  const std::map<std::string, std::string> saved = Flatten(saved_yaml), current = Flatten(current_yaml);
+  std::map<std::string, Difference> differences;
+  for (const auto& [key, value] : saved) differences[key] = {key, value, "absent"};
+  for (const auto& [key, value] : current) {
+    differences.try_emplace(key, Difference{key, "absent", ""}).first->second.is = value;
+  }
+  std::vector<Difference> list;
+  for (auto& [key, each] : differences) {
+    if (each.was != each.is && !IsAmong(kFree, key)) list.push_back(std::move(each));
+  }
+  return list;
+}
+
 }  // namespace
 
 Status CheckSameRun(const std::string& checkpoint, const std::string& saved_yaml, const std::string& current_yaml,
                     bool is_named) {
-  const std::map<std::string, std::string> saved = Flatten(saved_yaml), current = Flatten(current_yaml);
   std::string differences, changes;
-  const auto note = [&](const std::string& key, const std::string& was, const std::string& is) {
-    if (IsAmong(kFree, key)) return;
-    StrAppend(is_named && IsAmong(kFreeFromANamedOne, key) ? &changes : &differences, "\n  ", key, ": was ", was, ", is ", is);
-  };
-  for (const auto& [key, value] : saved) {
-    const auto found = current.find(key);
-    if (found == current.end()) note(key, value, "absent");
-    if (found != current.end() && found->second != value) note(key, value, found->second);
-  }
-  for (const auto& [key, value] : current) {
-    if (saved.find(key) == saved.end()) note(key, "absent", value);
+  for (const Difference& each : DifferencesOf(saved_yaml, current_yaml)) {
+    StrAppend(is_named && IsAmong(kFreeFromANamedOne, each.key) ? &changes : &differences, "\n  ", each.key, ": was ", each.was,
+              ", is ", each.is);
   }
   if (!changes.empty() && differences.empty()) LogInfo("goes on from ", checkpoint, " with other settings:", changes);
   if (differences.empty()) return absl::OkStatus();
@@ -79,6 +89,11 @@ Status CheckSameRun(const std::string& checkpoint, const std::string& saved_yaml
                    is_named ? "\nrestore them, or set checkpoint.resume: never to begin again"
                             : "\nrestore them, choose another output, or set checkpoint.resume: never to begin again, or a checkpoint's "
                               "path: from one that is named learning rate, schedule and clipping may differ");
+}
+
+bool IsCourseOf(const std::string& saved_yaml, const std::string& current_yaml) {
+  const std::string key = "checkpoint.resume";
+  return Flatten(saved_yaml)[key] == Flatten(current_yaml)[key] && DifferencesOf(saved_yaml, current_yaml).empty();
 }
 
 }  // namespace weft

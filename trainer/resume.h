@@ -15,4 +15,8 @@ namespace weft {
 // may change, too: that is how one goes on after a loss that diverged. Each such key is then logged with both values.
 Status CheckSameRun(const std::string& checkpoint, const std::string& saved_yaml, const std::string& current_yaml, bool is_named);
 
+// Whether the run that wrote a checkpoint is the one that these settings began from a named checkpoint: both name the same one,
+// and nothing that decides the numbers differs. The texts are as above.
+bool IsCourseOf(const std::string& saved_yaml, const std::string& current_yaml);
+
 }  // namespace weft

@@ -139,7 +139,8 @@ void CheckpointSection::VisitFields(FieldVisitor& v) {
   v.Choice("on_failure", on_failure, {"continue", "stop"},
            "what a failed save (a full disk) does to the run; the last save of a run always is an error");
   v.Field("resume", resume,
-          "auto: what output holds, if its config agrees; never; or the path of a run or a checkpoint");
+          "auto: what output holds, if its config agrees; never: begin anew, at every start; or the path of a run or a checkpoint, "
+          "where a course begins with which the same command goes on");
   IgnoreAll(v, {"tag_validation", "parallel_write", "checkpoint_serialization", "writer"},
             "checkpoints have one format, and one writer a rank");
   RefuseAll(v, {"load_universal", "use_node_local_storage"}, "checkpoints are weft's own, in the run's folder");

@@ -17,6 +17,7 @@
 #include "trainer/layout_check.h"
 #include "trainer/loss_plot.h"
 #include "trainer/model_setup.h"
+#include "trainer/run_folder.h"
 #include "trainer/schedule_setup.h"
 #include "trainer/verified_layouts.h"
 
@@ -67,6 +68,7 @@ StatusOr<std::unique_ptr<Trainer>> Trainer::Create(const RunConfig& config, cons
 }
 
 Status Trainer::Build() {
+  if (is_writer()) WEFT_RETURN_IF_ERROR(CheckMayHoldRun(config_.output));
   WEFT_ASSIGN_OR_RETURN(data_, Mixture::Open(config_.data.AllSources(), config_.data.sequence_length,
                                              static_cast<uint64_t>(config_.seed)));
   WEFT_ASSIGN_OR_RETURN(model_config_, ResolveModel(config_, data_->first_store()));

@@ -58,6 +58,7 @@ class Trainer {
   Status BuildTraining();
   Status CheckFits(const TrainingLayout& layout, const RankPlans& plans) const;
   Status StartWeights();
+  std::string OwnCourse() const;
   // A checkpoint's path, or where this run has moved it.
   std::string PlaceNow(const std::string& path) const;
   Status CheckSameStart();

@@ -49,10 +49,24 @@ std::string Trainer::PlaceNow(const std::string& path) const {
   return path;
 }
 
+// The newest checkpoint of the course that this very command began earlier, from the one that it names; empty: there is none.
+// A job that is requeued with the command it had would otherwise begin there at every start, and never come to its end.
+std::string Trainer::OwnCourse() const {
+  const StatusOr<std::string> newest = FindCheckpoint(config_.output);
+  const StatusOr<CheckpointInfo> info = newest.ok() ? ReadCheckpointInfo(*newest) : newest.status();
+  if (!info.ok() || !IsCourseOf(info->config_yaml, WriteConfig(config_))) return "";
+  LogInfo("goes on with what this command began from ", config_.checkpoint.resume, "; to begin there again choose another output");
+  return *newest;
+}
+
 // Where the weights come from: a checkpoint, a Hugging Face folder, or the seed.
 Status Trainer::StartWeights() {
   const std::string& resume = config_.checkpoint.resume;
   if (resume != "never") {
+    if (resume != "auto") {
+      const std::string own = OwnCourse();
+      if (!own.empty()) return Resume(own);
+    }
     const StatusOr<std::string> checkpoint = FindCheckpoint(resume == "auto" ? config_.output : PlaceNow(resume));
     if (checkpoint.ok()) return Resume(*checkpoint);
     if (resume != "auto" || !absl::IsNotFound(checkpoint.status())) return checkpoint.status();

@@ -13,6 +13,7 @@
 #include <filesystem>
 
 #include "checkpoint/checkpoint.h"
+#include "core/file.h"
 #include "parallel/thread_communicator.h"
 #include "tests/checkpoint/temporary_folder.h"
 
@@ -122,6 +123,21 @@ TEST_P(KilledPublish, LeavesAWholeCheckpointAtEveryMoment) {
 
 INSTANTIATE_TEST_SUITE_P(All, KilledPublish, testing::Bool(),
                          [](const auto& info) { return info.param ? "Replacing" : "BesideAnOlderOne"; });
+
+TEST(FindCheckpoint, SaysOfWhatHasNoneWhatItIs) {
+  const TemporaryFolder folder;
+  const auto message = [&](const std::string& path) {
+    const Status status = FindCheckpoint(path).status();
+    EXPECT_TRUE(absl::IsNotFound(status)) << status;
+    return std::string(status.message());
+  };
+  EXPECT_EQ(message(folder.path() + "/absent"), folder.path() + "/absent does not exist");
+  EXPECT_NE(message(folder.path()).find("is neither a run's folder nor a checkpoint"), std::string::npos);
+  WEFT_CHECK_OK(WriteFileAtomically(folder.path() + "/config.json", "{}"));
+  EXPECT_NE(message(folder.path()).find("looks like a model's folder"), std::string::npos);
+  fs::create_directories(folder.path() + "/checkpoints");
+  EXPECT_NE(message(folder.path()).find("has no complete checkpoint yet"), std::string::npos);
+}
 
 }  // namespace
 }  // namespace weft

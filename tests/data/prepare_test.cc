@@ -37,6 +37,17 @@ std::vector<std::string> DocumentsOf(const std::string& path) {
   return documents;
 }
 
+TEST(PrepareTest, SaysWhyNothingIsLeftToLearnFrom) {
+  const ScratchFolder folder;
+  folder.Write("in/empty.txt", "");
+  folder.Write("in/latin1.txt", "caf\xE9");
+  folder.Write("in/.hidden", "hidden");
+  const Status status = PrepareData({.inputs = {folder.Path("in")}, .to = folder.Path("data.h5"), .tokenizer = ""});
+  EXPECT_EQ(ExitCode(status), 2);
+  EXPECT_EQ(status.message(), "the inputs hold no text to learn from; skipped: files that are not text: 1, hidden files and links: 1, "
+                              "empty documents: 1");
+}
+
 TEST(PrepareTest, ReadsFoldersInOrderAndSkipsWhatIsNotText) {
   const ScratchFolder folder;
   folder.Write("in/b.txt", "second");

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/str_cat.h"
 #include "data/jinja/json_value.h"
 #include "data/prepare.h"
 #include "data/table_fit.h"
@@ -254,7 +255,7 @@ TEST(TableTest, TemplatesAreStrict) {
                                  .table = folder.Write("table.yaml", "columns: {x: {}, y: {}}\n" + c.templates)};
     const Status status = PrepareData(options);
     EXPECT_EQ(ExitCode(status), 2);
-    EXPECT_THAT(std::string(status.message()), HasSubstr(c.error)) << c.templates;
+    EXPECT_THAT(std::string(status.message()), HasSubstr(StrCat(options.table, ": ", c.error))) << c.templates;
     EXPECT_FALSE(std::filesystem::exists(options.to));
   }
 }

@@ -2,6 +2,7 @@
 // bit, alone and with everything shared out, and across interruptions.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include <filesystem>
 #include <limits>
@@ -156,13 +157,14 @@ TEST_P(BadStepIn, RolledBackIsAsIfTheDataHadNeverBeen) {
   EXPECT_EQ(resumed.samples, 11 * 8);
 }
 
-// The sum of squares of the step's gradients, one slot a parameter, becomes NaN on the ranks of `where`, and with it the
-// norm and the clipping factor.
+// The sum of squares of a step's gradients over all ranks, one slot a parameter.
+bool IsNorm(const FaultyCall& call) {
+  return call.kind == CallKind::kAllReduce && call.communicator.name() == "world" && call.dtype == DType::kF32 &&
+         call.num_elements > 1;
+}
+// It becomes NaN on the ranks of `where`, and with it the norm and the clipping factor.
 Fault NoNumber(int step, const std::function<bool(int rank)>& where) {
-  const auto is_norm = [where](const FaultyCall& call) {
-    return call.kind == CallKind::kAllReduce && call.communicator.name() == "world" && call.dtype == DType::kF32 &&
-           call.num_elements > 1 && where(call.communicator.rank());
-  };
+  const auto is_norm = [where](const FaultyCall& call) { return IsNorm(call) && where(call.communicator.rank()); };
   return {.where = is_norm, .effect = FaultEffect::kScale, .factor = std::numeric_limits<double>::quiet_NaN(), .nth = step - 1};
 }
 bool Everywhere(int /*rank*/) { return true; }
@@ -280,6 +282,28 @@ TEST_F(BadStep, RollsBackNoMoreThanTheLimitToOneCheckpoint) {
   EXPECT_THAT(run.error, AllOf(HasSubstr("step 3 is bad: "), HasSubstr("step-2 2 times already"), HasSubstr("bad_step.limit")));
   EXPECT_EQ(*fault.num_struck, 3);
 }
+
+#ifndef __SANITIZE_THREAD__  // it starts no threads after a fork
+// Nothing on disk tells of a roll back before the next save. The run meets the same bad step again.
+TEST_P(BadStepIn, ARollBackThatIsKilledBeforeTheNextSaveIsMadeAgain) {
+  Keys keys = kRollBack;
+  keys.push_back("checkpoint.every=2");
+  const std::vector<int> batches = {1, 2, 3, 4, 5, kOutlier, 7, 8, 9, 10};  // step 6 is bad; back to step 4
+  Fault kill;
+  kill.where = [count = std::make_shared<int>(0)](const FaultyCall& call) {
+    const bool is_step = IsNorm(call) && call.communicator.rank() == 0;
+    if (is_step && ++*count == 8) raise(SIGKILL);  // 6 steps, and the second after the roll back
+    return false;
+  };
+  EXPECT_EXIT(Train("killed", GetParam(), batches, 8, keys, {kill}), testing::KilledBySignal(SIGKILL), "the run goes on from ");
+  EXPECT_EQ(InfoOf("killed").step, 4);
+  const Outcome resumed = Train("killed", GetParam(), batches, 8, keys);
+  const Outcome never = Train("never", GetParam(), {1, 2, 3, 4, 7, 8, 9, 10}, 8);
+  ExpectSameEnd(resumed, never);
+  EXPECT_EQ(resumed.losses, never.losses);
+  EXPECT_EQ(resumed.samples, 10 * 8);
+}
+#endif
 
 #ifndef __SANITIZE_THREAD__  // it reports the lock orders of Open MPI
 TEST_F(BadStep, IsTreatedTheSameByProcesses) {

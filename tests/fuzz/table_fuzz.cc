@@ -14,7 +14,7 @@ bool FuzzOne(const std::string& input) {
   WEFT_CHECK_OK(again);
   WEFT_CHECK(again->ToYaml() == spec->ToYaml());
   if (!spec->fitted_rows.has_value()) return true;
-  const StatusOr<std::unique_ptr<const Table>> table = Table::Create(*std::move(spec));
+  const StatusOr<std::unique_ptr<const Table>> table = Table::Create(*std::move(spec), "table.yaml");
   if (!table.ok()) return false;
   static const jinja::Value row = *jinja::ParseJsonValue(R"({"age": 7, "pulse": "88", "notes": "n", "level": "low"})", "row");
   return (*table)->Render(row).ok() && (*table)->RenderPrompt(row).ok();

@@ -16,6 +16,10 @@
 namespace weft {
 namespace {
 
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::Not;
+
 namespace fs = std::filesystem;
 
 std::string Slurp(const std::string& path) {
@@ -126,10 +130,10 @@ TEST_F(BadFiles, AsATokenStore) {
 
 TEST_F(BadFiles, AsACheckpoint) {
   const std::string train = Train("--set steps=4"), do_export = "export " + Run() + " --to " + Run() + ".model";
-  const std::string inspect = "inspect checkpoint " + Run();
+  const std::string inspect = "inspect checkpoint " + Run(), verify = inspect + " --verify";
   for (const char* file : {"complete", "index.h5", "rank-0.h5"}) {
     const std::string path = StrCat(Checkpoint(), "/", file);
-    std::vector<std::string> verbs = {train, do_export};
+    std::vector<std::string> verbs = {train, do_export, verify};
     if (std::string(file) != "rank-0.h5") verbs.push_back(inspect);  // reads no shard
     ExpectRefusedAs(path, CutOff(Slurp(path)), verbs);
     ExpectRefusedAs(path, FixturesIn("hdf5_corrupt"), {do_export});
@@ -151,7 +155,9 @@ TEST_F(BadFiles, AsACheckpoint) {
   }
   Overwrite(index, whole_index);
   Overwrite(marker, whole_marker);
-  EXPECT_EQ(RunWeft(inspect).exit_code, 0);
+  const JobResult whole = RunWeft(verify);
+  EXPECT_EQ(whole.exit_code, 0) << whole.err;
+  EXPECT_THAT(whole.out, HasSubstr("\nwhole: "));
 }
 
 TEST_F(BadFiles, AsAModel) {
@@ -173,16 +179,27 @@ TEST_F(BadFiles, AsAModel) {
   EXPECT_EQ(RunWeft(generate).exit_code, 0);
 }
 
-// A killed run's last line is cut off: that is no damage, and the run goes on. Any other line that is none is refused.
+// Metrics tell of a run and decide nothing, so it goes on: past a last line that is cut off, as a kill leaves it, without a word;
+// past any other damage with a warning, and the file as it was stays beside the mended one.
 TEST_F(BadFiles, AsMetrics) {
   const std::string path = Run() + "/metrics.jsonl", whole = Slurp(path);
   for (size_t size = 0; size < whole.size(); size += 37) {
     Overwrite(path, whole.substr(0, size));
     const JobResult job = RunWeft(Train("--set steps=2"));
     EXPECT_EQ(job.exit_code, 0) << size << job.err;
+    EXPECT_THAT(job.err, Not(HasSubstr("metrics.jsonl:"))) << size;
   }
-  ExpectRefusedAs(path, {{"half a line", whole.substr(0, 20) + "\n"}, {"no line", "\n\x01\xff\n"}}, {Train("--set steps=3")});
-  Overwrite(path, whole);
+  const Content damages[] = {{"half a line", whole.substr(0, 20) + "\n"}, {"no line", "\n\x01\xff\n"}};
+  for (int64_t steps = 3; const Content& damage : damages) {
+    Overwrite(path, damage.bytes);
+    const JobResult job = RunWeft(Train(StrCat("--set steps=", steps)));
+    EXPECT_EQ(job.exit_code, 0) << damage.what << "\n" << job.err;
+    const std::string aside = StrCat(path, ".damaged-", steps - 2);
+    EXPECT_THAT(job.err, AllOf(HasSubstr("metrics.jsonl:"), HasSubstr(aside))) << damage.what;
+    EXPECT_EQ(Slurp(aside), damage.bytes) << damage.what;
+    EXPECT_EQ(MetricOf(Run(), "step"), std::vector<double>{static_cast<double>(steps)}) << damage.what;
+    ++steps;
+  }
 }
 
 }  // namespace

@@ -58,32 +58,26 @@ TEST_F(ServeVerb, AnswersUntilASignalEndsIt) {
   }
 }
 
-// A conversation, learnt by heart: the template that `weft data prepare` was given goes with the model, and its end of a
-// turn ends the answer.
-TEST(ServeVerbChat, AnswersAsItWasTaught) {
+// examples/chat, as its README tells it: conversations, learnt by heart. The template that `weft data prepare` was given goes
+// with the model, and its end of a turn ends the answer.
+TEST(ChatExample, AnswersAsItWasTaught) {
   const ScratchFolder scratch;
-  std::ofstream(scratch.path() + "/t.jinja")
-      << "{% for m in messages %}{{ '<|reserved_0|>' + m.role + '\n' + m.content + '<|reserved_1|>' }}{% endfor %}"
-         "{% if add_generation_prompt %}{{ '<|reserved_0|>assistant\n' }}{% endif %}";
-  std::ofstream talks(scratch.path() + "/talks.jsonl");
-  for (int i = 0; i < 16; ++i) {
-    talks << R"({"messages": [{"role": "user", "content": "Who are you?"}, {"role": "assistant", "content": "I am weft."}]})" "\n";
-  }
-  talks.close();
-  const std::string data = scratch.path() + "/data.h5", run = scratch.path() + "/run", model = scratch.path() + "/model";
-  const JobResult prepared = RunWeft("data prepare " + scratch.path() + "/talks.jsonl --template " + scratch.path() +
-                                     "/t.jinja --validation-fraction 0 --sequence-length 64 --to " + data);
+  const std::string data = scratch.path() + "/chat.h5", run = scratch.path() + "/run", model = scratch.path() + "/model";
+  const JobResult prepared = RunWeft("data prepare examples/chat/chat.jsonl --template examples/chat/chat.jinja "
+                                     "--validation-fraction 0 --to " + data);
   ASSERT_EQ(prepared.exit_code, 0) << prepared.err;
-  const JobResult trained = RunWeft("train configs/tiny.yaml --set device=cpu --set steps=60 --set optimizer.params.lr=1e-2 "
-                                    "--set data.path=" + data + " --set output=" + run);
+  EXPECT_THAT(RunWeft("inspect data " + data + " --samples 1").out,
+              HasSubstr("<|reserved_0|>user\nWhen does the library open?<|reserved_1|>\n<|reserved_0|>assistant\n"
+                        "»At nine, from Monday to Saturday.<|reserved_1|>«"));
+  const JobResult trained = RunWeft("train examples/chat/train.yaml --set data.path=" + data + " --set output=" + run);
   ASSERT_EQ(trained.exit_code, 0) << trained.err;
   ASSERT_EQ(RunWeft("export " + run + " --to " + model).exit_code, 0);
   const std::string script = scratch.path() + "/ask";
-  std::ofstream(script) << AskOnce(model, "TERM", {"/v1/chat/completions", R"({"messages": [{"role": "user", "content": "Who are you?"}],
-                                                    "temperature": 0})"});
+  std::ofstream(script) << AskOnce(model, "TERM", {"/v1/chat/completions", R"({"messages": [
+      {"role": "user", "content": "How many books may I borrow?"}], "temperature": 0})"});
   const JobResult job = RunShell("timeout 120 bash " + script);
   EXPECT_EQ(job.exit_code, 0) << job.err;
-  EXPECT_THAT(job.out, HasSubstr(R"("message":{"role":"assistant","content":"I am weft.","refusal":null})"));
+  EXPECT_THAT(job.out, HasSubstr(R"("message":{"role":"assistant","content":"Twelve at a time.","refusal":null})"));
   EXPECT_THAT(job.out, HasSubstr(R"("finish_reason":"stop")"));
 }
 

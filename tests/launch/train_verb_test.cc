@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "core/cuda_device.h"
+#include "core/str_cat.h"
 #include "tests/launch/job.h"
 
 namespace weft {
@@ -158,6 +159,24 @@ TEST_F(TrainVerb, ACheckpointThatWasMovedAsideIsFoundAgainByTheSameCommand) {
   EXPECT_THAT(again.err, HasSubstr("optimizer.params.lr: was ")) << "a named checkpoint is gone on from with another rate";
 }
 
+// As when a job that names a checkpoint is requeued. Another rate is another course.
+TEST_F(TrainVerb, ACourseThatANamedCheckpointBeganGoesOnUnderTheSameCommand) {
+  const std::string fixed = "--set scheduler.params.total_num_steps=20 --set checkpoint.every=2 --set checkpoint.keep=0 ";
+  ASSERT_EQ(RunWeft(TrainTiny(Output("run"), fixed + "--set steps=6")).exit_code, 0);
+  const std::string command = fixed + "--set checkpoint.resume=" + Output("run/checkpoints/step-2") + " --set optimizer.params.lr=";
+  ASSERT_EQ(RunWeft(TrainTiny(Output("run"), command + "2e-3 --set steps=4")).exit_code, 0);
+  for (const int ranks : {0, 2}) {
+    const JobResult again = RunWeft(TrainTiny(Output("run"), StrCat(command, "2e-3 --set steps=", 6 + ranks)), ranks);
+    ASSERT_EQ(again.exit_code, 0) << again.err;
+    EXPECT_THAT(again.err, HasSubstr(StrCat("resumed ", Output("run/checkpoints/step-"), 4 + ranks, " after step ", 4 + ranks)));
+    EXPECT_FALSE(std::filesystem::exists(Output("run/checkpoints.old-2")));
+  }
+  const JobResult other = RunWeft(TrainTiny(Output("run"), command + "1e-3 --set steps=4"));
+  ASSERT_EQ(other.exit_code, 0) << other.err;
+  EXPECT_THAT(other.err, HasSubstr("step-2 after step 2"));
+  EXPECT_TRUE(std::filesystem::exists(Output("run/checkpoints.old-2/step-8"))) << "nothing is lost";
+}
+
 TEST_F(TrainVerb, RefusesRanksThatReadDifferentSettings) {
   const std::string weft = std::string(" -n 1 ") + WEFT_BINARY + " ", line = weft + TrainTiny(Output("run"));
   const JobResult job = RunShell(". launch/environment.sh; mpirun --bind-to none" + line + " :" + line + " --set seed=2");
@@ -282,6 +301,17 @@ TEST_F(TrainVerb, RefusesAnOutputThatIsAFile) {
     }
   }
   EXPECT_EQ(Slurp(Output("run")), "mine");
+}
+
+TEST_F(TrainVerb, RefusesToReplaceAConfigurationOfTheUsersOwn) {
+  std::filesystem::create_directories(Output("mine"));
+  std::ofstream(Output("mine/config.yaml")) << "# mine";
+  for (const int ranks : {0, 2}) {
+    const JobResult job = RunWeft(TrainTiny(Output("mine")), ranks);
+    EXPECT_EQ(job.exit_code, 2) << job.err;
+    EXPECT_THAT(job.err, HasSubstr(Output("mine") + " is no run's folder"));
+  }
+  EXPECT_EQ(Slurp(Output("mine/config.yaml")), "# mine");
 }
 
 TEST_F(TrainVerb, EvaluatesTheSameSequencesOnAnyNumberOfRanks) {

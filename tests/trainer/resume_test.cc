@@ -68,6 +68,23 @@ TEST(Resume, FromANamedCheckpointTheLearningRateMayChangeAndNoMore) {
   EXPECT_THAT(message, testing::Not(testing::HasSubstr("another output")));
 }
 
+TEST(Resume, ACourseIsKnownByTheCheckpointItBeganFromAndItsSettings) {
+  RunConfig began = Config();
+  began.checkpoint.resume = "run/checkpoints/step-5";
+  const std::string saved = WriteConfig(began);
+  RunConfig now = began;
+  now.steps = 20;
+  now.threads = 4;
+  EXPECT_TRUE(IsCourseOf(saved, WriteConfig(now)));
+  now.optimizer.params.lr = 0.5;
+  EXPECT_FALSE(IsCourseOf(saved, WriteConfig(now))) << "another rate begins anew";
+  now = began;
+  now.checkpoint.resume = "run/checkpoints/step-4";
+  EXPECT_FALSE(IsCourseOf(saved, WriteConfig(now)));
+  now.checkpoint.resume = "auto";
+  EXPECT_FALSE(IsCourseOf(saved, WriteConfig(now)));
+}
+
 TEST(Resume, AListThatDiffersIsNoticed) {
   RunConfig now = Config();
   now.optimizer.params.betas = {0.9, 0.95};

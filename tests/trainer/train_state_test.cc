@@ -23,7 +23,7 @@ void PrintTo(const Placement& placement, std::ostream* out) { *out << placement.
 void Fill(const ParamStore& params, Stream& stream, float first) {
   float next = first;
   for (int id = 0; id < params.num_params(); ++id) {
-    for (const TensorView state : {params.Master(id), params.FirstMoment(id), params.SecondMoment(id)}) {
+    for (const TensorView& state : {params.Master(id), params.FirstMoment(id), params.SecondMoment(id)}) {
       Tensor values(state.shape(), DType::kF32);
       for (int64_t i = 0; i < values.num_elements(); ++i) values.data<float>()[i] = next++;
       stream.Copy(state, values.view());
