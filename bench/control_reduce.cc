@@ -41,6 +41,7 @@ double MedianMicroseconds(Communicator& world, int repeats) {
 
 int main(int argc, char** argv) {
   weft::MpiSession mpi;
+  mpi.HasStarted();
   weft::RankRecord record;
   const std::unique_ptr<weft::Communicator> world = weft::WatchCommunicator(mpi.World(), record);
   const double microseconds = weft::MedianMicroseconds(*world, argc > 1 ? std::atoi(argv[1]) : 20000);

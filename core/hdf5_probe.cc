@@ -121,8 +121,18 @@ StatusOr<pid_t> StartProbe(const std::string& path) {
   for (const int descriptor : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
     posix_spawn_file_actions_addopen(&actions, descriptor, "/dev/null", O_RDWR, 0);
   }
+  // A request to stop that goes to all processes (Ctrl-C, a scheduler) is for the parent: a child that it ended would make a
+  // sound file look damaged.
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  sigset_t held_back;
+  sigemptyset(&held_back);
+  for (const int signal : {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2}) sigaddset(&held_back, signal);
+  posix_spawnattr_setsigmask(&attributes, &held_back);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
   pid_t child = -1;
-  const int error = posix_spawn(&child, "/proc/self/exe", &actions, nullptr, arguments, environment.data());
+  const int error = posix_spawn(&child, "/proc/self/exe", &actions, &attributes, arguments, environment.data());
+  posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&actions);
   if (error == 0) return child;
   return absl::UnavailableError(StrCat("cannot start the process that looks at it first: ", std::strerror(error)));

@@ -3,8 +3,12 @@
 
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <exception>
+#include <future>
+#include <memory>
+#include <thread>
 #include <utility>
 
 #include "core/check.h"
@@ -15,15 +19,27 @@
 namespace weft {
 namespace {
 
-void TellStall(const std::string& folder, const Stall& stall) {
-  constexpr unsigned kWriteS = 10;
-  LogError("the job stands still: ", stall.sentence);
+void WriteStall(const std::string& folder, const Stall& stall) {
   if (::access(folder.c_str(), F_OK) != 0) return;  // the run has not begun to write
-  ::alarm(kWriteS);  // whatever hangs may be this file system: SIGALRM ends the process then
-  const Status written =
-      WriteFileAtomically(StrCat(folder, "/stall.txt"), StrCat(stall.sentence, "\n\n", stall.ranks));
+  const Status written = WriteFileAtomically(folder + "/stall.txt", StrCat(stall.sentence, "\n\n", stall.ranks));
   if (!written.ok()) LogWarning(written.message());
-  ::alarm(0);
+}
+
+// What hangs may be this very file system. So a thread writes, and is waited for only so long: the others must be told to end.
+void TellStall(const std::string& folder, const Stall& stall) {
+  constexpr std::chrono::seconds kPatience{2};
+  LogError("the job stands still: ", stall.sentence);
+  try {
+    auto written = std::make_shared<std::promise<void>>();
+    std::future<void> is_written = written->get_future();
+    std::thread([folder, stall, written] {
+      WriteStall(folder, stall);
+      written->set_value();
+    }).detach();
+    if (is_written.wait_for(kPatience) != std::future_status::ready) LogWarning(folder, "/stall.txt takes too long to write");
+  } catch (const std::exception& error) {  // too little memory for a thread
+    LogWarning(folder, "/stall.txt is not written: ", error.what());
+  }
 }
 
 // An exception that nobody catches, such as std::bad_alloc, ends the process like a failed check.

@@ -1,10 +1,21 @@
 // weft: one binary, one verb a task.
 #include <CLI/CLI.hpp>
-#include <cstdio>
+#include <cstdlib>
+#include <iostream>
+#include <sstream>
 
 #include "launch/verbs.h"
 
 namespace {
+
+// Each rank of a job reads the same command line: the first one speaks for all. MPI has not begun yet, but its launchers (Open
+// MPI's mpirun, srun with PMIx or PMI) leave the number in the environment.
+bool SpeaksForTheJob() {
+  for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"}) {
+    if (const char* const rank = std::getenv(name)) return std::string(rank) == "0";
+  }
+  return true;
+}
 
 bool IsVerb(const CLI::App& app, const std::string& name) {
   return !app.get_subcommands([&](const CLI::App* verb) { return verb->get_name() == name; }).empty();
@@ -32,18 +43,23 @@ int main(int argc, char** argv) {
   weft::AddGenerateVerb(app, choose);
   weft::AddServeVerb(app, choose);
   weft::AddInspectVerb(app, choose);
+  std::ostringstream out, err;  // of the command line itself
+  const auto end_with = [&](int code) {
+    if (SpeaksForTheJob()) std::cout << out.str(), std::cerr << err.str();
+    return code;
+  };
   if (argc == 1) {
-    std::fputs(app.help().c_str(), stderr);
-    return 2;
+    err << app.help();
+    return end_with(2);
   }
   if (const std::string verb = argv[1]; !verb.starts_with('-') && !IsVerb(app, verb)) {
-    std::fprintf(stderr, "weft: error: '%s' is no verb of weft; weft --help lists them\n", verb.c_str());
-    return 2;
+    err << "weft: error: '" << verb << "' is no verb of weft; weft --help lists them\n";
+    return end_with(2);
   }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {  // also the way that --help takes
-    return app.exit(error) == 0 ? 0 : 2;
+    return end_with(app.exit(error, out, err) == 0 ? 0 : 2);
   }
   return action();
 }

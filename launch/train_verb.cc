@@ -33,7 +33,7 @@ StatusOr<std::unique_ptr<Communicator>> ConnectDevices(Device device, Communicat
   return WatchCommunicator(*std::move(tensors), CurrentRecord());
 }
 
-Status Train(const ConfigSources& sources, const MpiSession& mpi, Communicator& world) {
+Status Train(const ConfigSources& sources, MpiSession& mpi, Communicator& world) {
   RunConfig config;
   StatusOr<ConfigReport> report = ReadRunConfig(sources, world.size(), config);
   Status status = AgreeOnStatus(world, report.status());
@@ -42,6 +42,7 @@ Status Train(const ConfigSources& sources, const MpiSession& mpi, Communicator& 
   for (const std::string& notice : report->notices) LogInfo(notice);
   WEFT_RETURN_IF_ERROR(RefuseUnbuilt(config, *report));
   WEFT_ASSIGN_OR_RETURN(const std::unique_ptr<JobWatchdog> watchdog, JobWatchdog::Start(config, world, CurrentRecord()));
+  mpi.HasStarted();
   WEFT_ASSIGN_OR_RETURN(const Device device, ChooseDevice(config.device, mpi, world));
   WEFT_ASSIGN_OR_RETURN(const std::unique_ptr<Communicator> tensors, ConnectDevices(device, world));
   const int threads = config.threads > 0 ? static_cast<int>(config.threads) : DefaultNumThreads(mpi.ranks_on_host());
@@ -55,6 +56,7 @@ Status Train(const ConfigSources& sources, const MpiSession& mpi, Communicator& 
 
 int RunTrain(const ConfigSources& sources) {
   std::signal(SIGXFSZ, SIG_IGN);  // a limit on the size of files fails a save, not the process
+  std::signal(SIGPIPE, SIG_IGN);  // nor does a reader of its lines that is gone (Ctrl-C of `weft train ... | tee log`)
   CatchStopSignals();  // before anything else: a request during the start ends the run after its first step
   MpiSession mpi;
   RankRecord record;

@@ -39,7 +39,7 @@ MPI_Datatype MpiType(DType dtype) {
 
 // Messages of reduce-scatters; those of Send and Receive have tag 0.
 constexpr int kReduceScatterTag = 1;
-// Seconds that MPI may take to start, all ranks being there, and the process to end; then SIGALRM ends it, and mpirun says
+// Seconds that the start may take, all ranks being there, and the end of the process; then SIGALRM ends it, and mpirun says
 // so. No watchdog runs then, and in a process with too little memory Open MPI 4.1 has been seen to wait for ever in both.
 constexpr unsigned kStartingS = 300, kEndingS = 45;
 // What a rank takes from each other rank at once in a reduce-scatter: bounds the memory for it.
@@ -211,8 +211,9 @@ MpiSession::MpiSession() : under_launcher_(StartedByLauncher()) {
   WEFT_MPI_CALL(MPI_Comm_rank(MPI_COMM_WORLD, &host_));
   WEFT_MPI_CALL(MPI_Allreduce(MPI_IN_PLACE, &host_, 1, MPI_INT, MPI_MIN, host));
   MPI_Comm_free(&host);
-  ::alarm(0);
 }
+
+void MpiSession::HasStarted() { ::alarm(0); }
 
 MpiSession::~MpiSession() {
   if (!under_launcher_) return;

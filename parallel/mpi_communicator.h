@@ -17,6 +17,10 @@ class MpiSession {
   MpiSession(const MpiSession&) = delete;
   MpiSession& operator=(const MpiSession&) = delete;
 
+  // An alarm that ends a process whose start hangs (after 300 s) has been on since the session began: turns it off, because
+  // something else watches from here on.
+  void HasStarted();
+
   // All ranks of the job, called "world"; the self communicator when there is no launcher. MPI counts in ints, so longer
   // messages go in pieces of `max_message_bytes` (a multiple of 8; tests give a small one).
   std::unique_ptr<Communicator> World(int64_t max_message_bytes = int64_t{1} << 30);

@@ -155,9 +155,10 @@ StatusOr<std::vector<StepMetrics>> ReadMetrics(const std::string& path) {
 }
 
 StatusOr<std::map<int64_t, double>> ReadValidationLosses(const std::string& path) {
-  WEFT_ASSIGN_OR_RETURN(const std::vector<StepMetrics> steps, ReadMetrics(path));
+  WEFT_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
+  Status ignored;  // half a line, as a full disk leaves it, must not keep checkpoints from being pruned for ever
   std::map<int64_t, double> losses;
-  for (const StepMetrics& step : steps) {
+  for (const StepMetrics& step : StepsIn(text, path, &ignored)) {
     if (step.eval_loss.has_value()) losses[step.step] = *step.eval_loss;
   }
   return losses;

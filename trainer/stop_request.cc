@@ -1,14 +1,21 @@
 // Stop requests by signal and by file (see stop_request.h).
 #include "trainer/stop_request.h"
 
-#include <filesystem>
-
 #include "core/file.h"
 
 namespace weft {
+namespace {
+
+std::optional<std::filesystem::file_time_type> TimeOf(const std::string& file) {
+  std::error_code error;
+  const std::filesystem::file_time_type time = std::filesystem::last_write_time(file, error);
+  return error ? std::nullopt : std::optional(time);
+}
+
+}  // namespace
 
 StopRequest::StopRequest(std::string run_folder, const std::atomic<bool>* signalled, bool watches_folder)
-    : file_(run_folder + "/stop"), signalled_(signalled), watches_folder_(watches_folder) {}
+    : file_(run_folder + "/stop"), signalled_(signalled), watches_folder_(watches_folder), old_(TimeOf(file_)) {}
 
 bool StopRequest::Asked() {
   if (signalled_ != nullptr && signalled_->load()) asked_ = true;
@@ -22,6 +29,10 @@ bool StopRequest::Asked() {
 void StopRequest::Clear() {
   std::error_code ignored;
   if (watches_folder_) std::filesystem::remove(file_, ignored);
+}
+
+void StopRequest::ClearOld() {
+  if (old_.has_value() && TimeOf(file_) == old_) Clear();
 }
 
 Status StopRequest::Ask(const std::string& run_folder) {

@@ -5,6 +5,8 @@
 
 #include <atomic>
 #include <chrono>
+#include <filesystem>
+#include <optional>
 #include <string>
 
 #include "core/status.h"
@@ -18,8 +20,10 @@ class StopRequest {
 
   // Whether this rank has been asked. The folder is looked at once a second.
   bool Asked();
-  // Removes the file: at the start, where it is an old one, and when it has been obeyed.
+  // Removes the file, because it has been obeyed.
   void Clear();
+  // Removes one that was there before this object: it was meant for an earlier start. One that has come since is for this one.
+  void ClearOld();
 
   // What `weft stop RUN` does. An error when the folder is not that of a run.
   static Status Ask(const std::string& run_folder);
@@ -28,6 +32,7 @@ class StopRequest {
   const std::string file_;
   const std::atomic<bool>* const signalled_;
   const bool watches_folder_;
+  const std::optional<std::filesystem::file_time_type> old_;  // when the file that was there at first was written
   std::chrono::steady_clock::time_point next_look_;
   bool asked_ = false;
 };

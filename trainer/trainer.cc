@@ -12,6 +12,7 @@
 #include "core/file.h"
 #include "core/log.h"
 #include "parallel/call_agreement.h"
+#include "parallel/datagram_socket.h"
 #include "parallel/plan_peaks.h"
 #include "parallel/rank_record.h"
 #include "trainer/layout_check.h"
@@ -68,11 +69,21 @@ StatusOr<std::unique_ptr<Trainer>> Trainer::Create(const RunConfig& config, cons
 }
 
 Status Trainer::Build() {
-  if (is_writer()) WEFT_RETURN_IF_ERROR(CheckMayHoldRun(config_.output));
+  WEFT_RETURN_IF_ERROR(CheckOutput());
   WEFT_ASSIGN_OR_RETURN(data_, Mixture::Open(config_.data.AllSources(), config_.data.sequence_length,
                                              static_cast<uint64_t>(config_.seed)));
   WEFT_ASSIGN_OR_RETURN(model_config_, ResolveModel(config_, data_->first_store()));
   return BuildTraining();
+}
+
+// A run that is there already is locked before anybody looks which checkpoint is its newest: another one may be about to end.
+Status Trainer::CheckOutput() {
+  if (!is_writer()) return absl::OkStatus();
+  WEFT_RETURN_IF_ERROR(CheckMayHoldRun(config_.output));
+  std::error_code ignored;
+  if (!std::filesystem::exists(config_.output + "/lock", ignored)) return absl::OkStatus();
+  WEFT_ASSIGN_OR_RETURN(lock_, RunLock::Take(config_.output));
+  return absl::OkStatus();
 }
 
 // What each rank does in a step, whether the model can be cut so, and whether its part fits this rank's memory.
@@ -141,6 +152,7 @@ std::string Trainer::DescribeAgreement(const LayoutAgreement& agreement) const {
 Status Trainer::Run() {
   WEFT_RETURN_IF_ERROR(VerifyLayout());
   WEFT_RETURN_IF_ERROR(AgreeOnStatus(place_.world, PrepareOutput()));
+  WEFT_RETURN_IF_ERROR(CheckOutputIsShared());
   if (steps_done_ == config_.steps) {
     const std::optional<int64_t> curve = config_.scheduler.params.total_num_steps;
     LogInfo("all ", config_.steps, " steps of ", config_.output, " are done; to train on: --set steps=", 2 * config_.steps,
@@ -151,7 +163,9 @@ Status Trainer::Run() {
           " parameters, mesh ", mesh_.shape.ToString(), ", ", *config_.train_batch_size, " sequences of ",
           config_.data.sequence_length, " tokens a step, ", data_->Describe(), DescribeSharing());
   WEFT_RETURN_IF_ERROR(RunToEnd());
-  return AgreeOnStatus(place_.world, is_writer() ? PlotLosses() : absl::OkStatus());  // nobody leaves before
+  const Status plotted = is_writer() ? PlotLosses() : absl::OkStatus();
+  if (!plotted.ok()) LogWarning("no loss curve: ", plotted.message());  // all that matters is saved
+  return AgreeOnStatus(place_.world, absl::OkStatus());  // nobody leaves before
 }
 
 Status Trainer::PlotLosses() const {
@@ -167,24 +181,29 @@ Status Trainer::PlotLosses() const {
 Status Trainer::PrepareOutput() {
   if (!is_writer()) return absl::OkStatus();
   WEFT_RETURN_IF_ERROR(MakeFolders(config_.output));
-  WEFT_ASSIGN_OR_RETURN(lock_, RunLock::Take(config_.output));
+  if (!lock_.is_taken()) {
+    WEFT_ASSIGN_OR_RETURN(lock_, RunLock::Take(config_.output));
+  }
   const std::string checkpoints = config_.output + "/checkpoints";
   const StatusOr<std::string> newest = FindCheckpoint(config_.output);
   std::error_code ignored;  // what cannot be looked at cannot be written below either, and there the error says why
   if (newest.ok() && !std::filesystem::equivalent(*newest, resumed_from_, ignored)) {
-    int number = 1;
-    while (std::filesystem::exists(StrCat(checkpoints, ".old-", number), ignored)) ++number;
-    const std::string old = StrCat(checkpoints, ".old-", number);
     const std::filesystem::path resumed = resumed_from_;
-    if (std::filesystem::equivalent(resumed.parent_path(), checkpoints, ignored)) {
-      resumed_from_ = StrCat(old, "/", resumed.filename().string());
-    }
-    WEFT_RETURN_IF_ERROR(RenameDurably(checkpoints, old));
-    LogInfo("kept the checkpoints that were there as ", old);
+    const bool is_moved = std::filesystem::equivalent(resumed.parent_path(), checkpoints, ignored);
+    WEFT_ASSIGN_OR_RETURN(const std::string left, LeaveCourse(config_.output));
+    if (is_moved) resumed_from_ = StrCat(left, "/", resumed.filename().string());
   }
   WEFT_RETURN_IF_ERROR(MakeFolders(checkpoints));
-  stop_request_.Clear();  // a request that came too late for an earlier start
+  stop_request_.ClearOld();
   return WriteFileAtomically(config_.output + "/config.yaml", WriteConfig(config_));
+}
+
+// Ranks save into the folder that the writer has made. That a host has one of its own would else be found at the first save.
+Status Trainer::CheckOutputIsShared() {
+  constexpr double kPatienceS = 60;
+  const std::string holder = place_.world.AllGatherBytes(lock_.holder())[0];
+  const Status seen = AwaitLock(config_.output, holder, kPatienceS);
+  return AgreeOnStatus(place_.world, seen.ok() ? seen : WithContext(seen, StrCat("rank ", place_.world.rank(), " on host ", HostName())));
 }
 
 // Keeps the lines of the steps that are done, which is all of the run's course so far.
@@ -195,12 +214,15 @@ Status Trainer::OpenMetrics() {
   return absl::OkStatus();
 }
 
-// Every error of a step is every rank's, so all complete the save under way: what it is of was sound.
+// Every error of a step is every rank's, so all save what is sound: the state as it is, or at least the save under way.
 Status Trainer::RunToEnd() {
+  const int64_t begun_at = steps_done_;
   const Status trained = TrainToEnd();
-  const Status completed = trained.ok() ? absl::OkStatus() : saves_->Complete();
-  if (!completed.ok() && is_writer()) LogWarning(completed.message());
-  WEFT_RETURN_IF_ERROR(trained);
+  if (!trained.ok()) {
+    const Status kept = is_sound_ && steps_done_ > begun_at ? saves_->SaveLast(InfoOfNow()) : saves_->Complete();
+    if (!kept.ok() && is_writer()) LogWarning(kept.message());
+    return trained;
+  }
   WEFT_RETURN_IF_ERROR(saves_->SaveLast(InfoOfNow()));
   if (stopping_) {
     LogInfo("stopped after step ", steps_done_, " of ", config_.steps, ", as asked; the same command goes on from there");
@@ -251,6 +273,7 @@ StatusOr<StepMetrics> Trainer::Step() {
   record.BeginStep(step);
   WEFT_ASSIGN_OR_RETURN(GlobalBatch batch, NextBatch());
   const double lr = LearningRate(config_.scheduler, config_.optimizer.params.lr, step);
+  is_sound_ = false;
   training_->ComputeGradients(std::move(batch.mine), batch.tokens);
   // To leave an update out takes the verdict first. What throws the weights away has the time until they are.
   const bool judges_first = config_.bad_step.action == OnBadStep::kSkip;
@@ -316,6 +339,7 @@ StatusOr<int64_t> Trainer::AgreeOnTokens(const StatusOr<std::vector<MicroBatch>>
                        CallImbalance(CurrentRecord()), saves_->IsWriting() ? 1 : 0};
   place_.world.AllReduce(*host_stream_, TensorView(counts, {5}, DType::kI64, Device::Cpu()));
   if (counts[3] != 0) return DescribeCallDisagreement(place_.world, CurrentRecord());
+  is_sound_ = true;
   if (counts[1] > 0) return AgreeOnStatus(place_.world, mine.status());
   stopping_ = stopping_ || counts[2] > 0;
   ranks_writing_ = counts[4];

@@ -55,6 +55,7 @@ class Trainer {
  private:
   Trainer(const RunConfig& config, const TrainerPlace& place);
   Status Build();
+  Status CheckOutput();
   Status BuildTraining();
   Status CheckFits(const TrainingLayout& layout, const RankPlans& plans) const;
   Status StartWeights();
@@ -70,6 +71,7 @@ class Trainer {
   Status VerifyLayout();
   std::string DescribeAgreement(const LayoutAgreement& agreement) const;
   Status PrepareOutput();
+  Status CheckOutputIsShared();
   Status RunToEnd();
   Status CheckCallsAgree();
   Status TrainToEnd();
@@ -127,6 +129,7 @@ class Trainer {
   int64_t ranks_writing_ = 0;  // parts of the save under way, as of the newest control reduction
   StopRequest stop_request_;
   bool stopping_ = false;     // after this step; the same on all ranks
+  bool is_sound_ = false;     // the state is that of sound steps, as all ranks know: it may be saved though the run ends by an error
   std::string verified_;      // what checkpoints say of that check; the writer's counts
   std::string resumed_from_;  // the checkpoint; empty: none
   std::string rolled_back_to_;  // the checkpoint of the last time; empty: the start

@@ -9,39 +9,23 @@
 #include "core/log.h"
 #include "parallel/rank_record.h"
 #include "trainer/resume.h"
+#include "trainer/run_folder.h"
 #include "trainer/train_state.h"
 #include "trainer/trainer.h"
 
 namespace weft {
-
-namespace {
-
-// RUN/checkpoints.old-N: the checkpoints of the run's N-th course, out of the way of a later one.
-std::string OldCheckpoints(const std::string& run_folder, int64_t number) {
-  return StrCat(run_folder, "/checkpoints.old-", number);
-}
-
-// Of the folders of older courses the newest's number; 0: there are none.
-int64_t NewestOld(const std::string& run_folder) {
-  int64_t number = 0;
-  std::error_code ignored;
-  while (std::filesystem::exists(OldCheckpoints(run_folder, number + 1), ignored)) ++number;
-  return number;
-}
-
-}  // namespace
 
 // A checkpoint of this run's own folder is moved aside by the course that begins from it (PrepareOutput): the same command must
 // find it again.
 std::string Trainer::PlaceNow(const std::string& path) const {
   namespace fs = std::filesystem;
   std::error_code ignored;
-  const fs::path given = fs::path(path).lexically_normal();
+  const auto canonical = [&](const std::string& each) { return fs::weakly_canonical(fs::absolute(each), ignored); };
+  const fs::path given = canonical(path);
   const fs::path named = given.has_filename() ? given : given.parent_path();  // without a slash at its end
-  const bool is_ours = fs::absolute(named).parent_path() == fs::absolute(config_.output + "/checkpoints").lexically_normal();
-  if (!is_ours || fs::exists(named, ignored)) return path;
-  for (int64_t old = NewestOld(config_.output); old > 0; --old) {
-    const std::string moved = StrCat(OldCheckpoints(config_.output, old), "/", named.filename().string());
+  if (named.parent_path() != canonical(config_.output + "/checkpoints") || fs::exists(named, ignored)) return path;
+  for (const std::string& left : LeftCourses(config_.output)) {
+    const std::string moved = StrCat(left, "/", named.filename().string());
     if (!fs::exists(moved, ignored)) continue;
     if (is_writer()) LogWarning(path, " is gone from there; begins from ", moved, ", where an earlier start has kept it");
     return moved;
@@ -51,12 +35,18 @@ std::string Trainer::PlaceNow(const std::string& path) const {
 
 // The newest checkpoint of the course that this very command began earlier, from the one that it names; empty: there is none.
 // A job that is requeued with the command it had would otherwise begin there at every start, and never come to its end.
+// Of a damaged newest one an older one says whose it is, and Resume that it is damaged.
 std::string Trainer::OwnCourse() const {
-  const StatusOr<std::string> newest = FindCheckpoint(config_.output);
-  const StatusOr<CheckpointInfo> info = newest.ok() ? ReadCheckpointInfo(*newest) : newest.status();
-  if (!info.ok() || !IsCourseOf(info->config_yaml, WriteConfig(config_))) return "";
-  LogInfo("goes on with what this command began from ", config_.checkpoint.resume, "; to begin there again choose another output");
-  return *newest;
+  const StatusOr<std::vector<std::string>> checkpoints = ListCheckpoints(config_.output);
+  if (!checkpoints.ok()) return "";
+  for (const std::string& checkpoint : *checkpoints) {
+    const StatusOr<CheckpointInfo> info = ReadCheckpointInfo(checkpoint);
+    if (!info.ok()) continue;
+    if (!IsCourseOf(info->config_yaml, WriteConfig(config_))) return "";
+    LogInfo("goes on with what this command began from ", config_.checkpoint.resume, "; to begin there again choose another output");
+    return checkpoints->front();
+  }
+  return "";
 }
 
 // Where the weights come from: a checkpoint, a Hugging Face folder, or the seed.
@@ -70,10 +60,10 @@ Status Trainer::StartWeights() {
     const StatusOr<std::string> checkpoint = FindCheckpoint(resume == "auto" ? config_.output : PlaceNow(resume));
     if (checkpoint.ok()) return Resume(*checkpoint);
     if (resume != "auto" || !absl::IsNotFound(checkpoint.status())) return checkpoint.status();
-    const int64_t old = NewestOld(config_.output);
-    if (old > 0 && is_writer()) {
-      LogWarning(config_.output, " has no checkpoint of its own course yet, so it begins anew; an older course lies in ",
-                 OldCheckpoints(config_.output, old), " (checkpoint.resume: PATH goes on from one of those)");
+    const std::vector<std::string> left = LeftCourses(config_.output);
+    if (!left.empty() && is_writer()) {
+      LogWarning(config_.output, " has no checkpoint of its own course yet, so it begins anew; an older course lies in ", left.front(),
+                 " (checkpoint.resume: PATH goes on from one of those)");
     }
   }
   return TakeFreshState();
@@ -88,8 +78,8 @@ Status Trainer::CheckSameStart() {
   const std::vector<std::string> starts = place_.world.AllGatherBytes(mine), texts = place_.world.AllGatherBytes(shown);
   for (size_t rank = 1; rank < starts.size(); ++rank) {
     if (starts[rank] == starts[0]) continue;
-    return UserError("rank ", rank, " would start from ", texts[rank], ", rank 0 from ", texts[0], "; ", data_->Names(), " and ",
-                     config_.output, " must be the same files on every host (a shared file system, or copies)");
+    return UserError("rank ", rank, " would start from ", texts[rank], ", rank 0 from ", texts[0], "; ", data_->Names(),
+                     " must be the same files on every host (shared, or copies), and ", config_.output, " a folder that all share");
   }
   return absl::OkStatus();
 }
@@ -156,6 +146,7 @@ Status Trainer::TreatBadStep(const StepMetrics& bad) {
                        "data is at fault, with bad_step.action: skip or roll_back");
     case OnBadStep::kSkip:
       if (history_.num_skipped_in_a_row > limit) {
+        is_sound_ = CheckCallsAgree().ok();  // what was skipped has left no trace
         return UserError("step ", bad.step, " is bad: ", bad.why_bad, "; so were the ", limit, " before it, which were skipped "
                          "(bad_step.limit). So many in a row are hardly the data's fault: go on with a lower optimizer.params.lr "
                          "from an earlier checkpoint (checkpoint.resume: its path)");

@@ -4,8 +4,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <thread>
 
 #include "core/str_cat.h"
 
@@ -15,6 +22,29 @@ namespace {
 TEST(Hdf5Probe, LeavesWhatLibhdf5RefusesByItselfToTheReader) {
   EXPECT_TRUE(Probe("/nonexistent.h5").ok());
   EXPECT_TRUE(Probe("core/hdf5_probe.h").ok());
+}
+
+// A stop request to the whole group of processes (Ctrl-C, a scheduler) is for whoever probes.
+TEST(Hdf5Probe, IsNotEndedByARequestToStop) {
+  const pid_t child = fork();
+  if (child == 0) {
+    setpgid(0, 0);
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGUSR1}) std::signal(signal, [](int) {});
+    for (int i = 0; i < 10; ++i) {
+      if (!Probe("core/hdf5_probe.h").ok()) _exit(1);
+    }
+    _exit(0);
+  }
+  setpgid(child, child);
+  int status = 0;
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));  // by then it has its handlers
+  for (int i = 0; waitpid(child, &status, WNOHANG) == 0; ++i) {
+    constexpr int kSignals[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1};
+    kill(-child, kSignals[i % 4]);
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  EXPECT_TRUE(WIFEXITED(status)) << "signal " << WTERMSIG(status);
+  EXPECT_EQ(WEXITSTATUS(status), 0);
 }
 
 // Each of these crashed, hung or exhausted some libhdf5; which of them do so with the installed one differs.

@@ -270,6 +270,8 @@ TEST_F(BadStep, SkipsNoMoreThanTheLimitInARow) {
   EXPECT_EQ(train("few", {1, 2, 3, 4, kOutlier, kOutlier, 7, kOutlier, kOutlier}).error, "");
   const Outcome many = train("many", {1, 2, 3, 4, kOutlier, kOutlier, kOutlier, 8});
   EXPECT_THAT(many.error, AllOf(HasSubstr("step 7 is bad: the loss is "), HasSubstr("so were the 2 before it"), HasSubstr("bad_step.limit")));
+  EXPECT_EQ(InfoOf("many").step, 7) << "it is as sound as after step 4, and saved";
+  EXPECT_TRUE(ReadCheckpointTensors(Path("many")) == Train("four", kAlone, {1, 2, 3, 4}, 4).tensors);
 }
 
 TEST_F(BadStep, RollsBackNoMoreThanTheLimitToOneCheckpoint) {

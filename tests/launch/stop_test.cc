@@ -6,10 +6,12 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "core/rng.h"
 #include "core/str_cat.h"
 #include "tests/launch/job.h"
+#include "trainer/stop_request.h"
 
 namespace weft {
 namespace {
@@ -89,6 +91,34 @@ TEST(StopVerb, RefusesWhatIsNoRun) {
   const JobResult job = RunWeft("stop docs");
   EXPECT_EQ(job.exit_code, 2);
   EXPECT_THAT(job.err, HasSubstr("docs is not the folder of a run"));
+}
+
+// As after Ctrl-C of `weft train ... | tee log`, which ends tee first.
+TEST(Stop, SavesThoughNobodyReadsItsLines) {
+  const ScratchFolder scratch;
+  const std::string run = scratch.path() + "/run";
+  const JobResult job = RunShell(StrCat("(", WEFT_BINARY, " train configs/tiny.yaml --set data.path=", SmallTokenStore(), " --set output=", run,
+                                        " --set steps=100000 --set checkpoint.every=0; echo $? >", scratch.path(), "/code) 2>&1 | (grep -m 1 '^step '; ",
+                                        WEFT_BINARY, " stop ", run, "); exit $(cat ", scratch.path(), "/code)"));
+  EXPECT_EQ(job.exit_code, 0) << job.out;
+  EXPECT_EQ(RunWeft("inspect checkpoint " + run).exit_code, 0);
+}
+
+// One that comes while the run is still starting is obeyed; one that was left from before is not.
+TEST(Stop, ObeysWhatCameSinceTheStartAlone) {
+  const ScratchFolder scratch;
+  const std::string file = scratch.path() + "/stop";
+  std::ofstream(scratch.path() + "/config.yaml") << "output: run\n";
+  ASSERT_TRUE(StopRequest::Ask(scratch.path()).ok());
+  StopRequest first(scratch.path(), nullptr, /*watches_folder=*/true);
+  first.ClearOld();
+  EXPECT_FALSE(std::filesystem::exists(file));
+  ASSERT_TRUE(StopRequest::Ask(scratch.path()).ok());
+  StopRequest second(scratch.path(), nullptr, /*watches_folder=*/true);
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));  // more than the clock of files ticks by
+  ASSERT_TRUE(StopRequest::Ask(scratch.path()).ok());
+  second.ClearOld();
+  EXPECT_TRUE(second.Asked());
 }
 
 }  // namespace

@@ -245,6 +245,7 @@ TEST_P(TrainVerbMistake, GetsOneErrorAndWritesNothing) {
 INSTANTIATE_TEST_SUITE_P(
     All, TrainVerbMistake,
     testing::Values(Mistake{"UnknownKey", "--set optimiser.type=AdamW", "did you mean 'optimizer'"},
+                    Mistake{"UnknownOption", "--sett x=1", "--sett"},
                     Mistake{"MissingData", "--set data.path=/nonexistent/data.h5", "/nonexistent/data.h5"},
                     Mistake{"ForeignData", "--set data.path=README.md", "README.md"},
                     Mistake{"BrokenModel", "--set model.path=docs", "docs/config.json"},

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/stat.h>
 
 #include <chrono>
 #include <filesystem>
@@ -81,6 +82,19 @@ TEST_F(WatchdogJob, NamesAStoppedProcess) {
     EXPECT_EQ(result.err.find("stands still"), result.err.rfind("stands still")) << "one sentence: " << result.err;
     EXPECT_THAT(Slurp(Output() + "/stall.txt"), AllOf(HasSubstr("does not answer"), HasSubstr("\nrank 1 on host")));
   }
+}
+
+// What hangs may be the file system of the run's folder: here a file that cannot be opened for writing until somebody reads it.
+TEST_F(WatchdogJob, EndsThoughItsOwnReportHangs) {
+  std::filesystem::create_directories(Output());
+  ASSERT_EQ(mkfifo((Output() + "/stall.txt.tmp").c_str(), 0600), 0);
+  RunningJob job(Train("--set checkpoint.every=0"), 3);
+  ASSERT_TRUE(WaitForSteps(job, 2));
+  const Clock::time_point stopped = Clock::now();
+  ASSERT_EQ(kill(job.AwaitProcessOfRank(1), SIGSTOP), 0);
+  const JobResult result = EndOf(job, stopped);
+  EXPECT_EQ(result.exit_code, kStalled) << result.err;
+  EXPECT_THAT(result.err, AllOf(HasSubstr("the job stands still: rank 1 on host "), HasSubstr("stall.txt takes too long to write")));
 }
 
 TEST_F(WatchdogJob, GoesOnAfterAShortStop) {

@@ -19,6 +19,7 @@ Communicator& JobWorld() { return *world; }
 int RunTests() {
   MpiSession mpi;
   const std::unique_ptr<Communicator> all = mpi.World(4096);
+  mpi.HasStarted();
   session = &mpi;
   world = all.get();
   SetCurrentRank({world->rank(), StrCat("rank ", world->rank())});

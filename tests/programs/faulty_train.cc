@@ -50,12 +50,13 @@ Fault MakeFault(const std::string& kind) {
   return fault;
 }
 
-Status Train(const ConfigSources& sources, Communicator& world) {
+Status Train(const ConfigSources& sources, MpiSession& mpi, Communicator& world) {
   RunConfig config;
   const StatusOr<ConfigReport> report = ReadRunConfig(sources, world.size(), config);
   WEFT_RETURN_IF_ERROR(report.status());
   WEFT_ASSIGN_OR_RETURN(const std::unique_ptr<JobWatchdog> watchdog,
                         JobWatchdog::Start(config, world, CurrentRecord()));
+  mpi.HasStarted();
   WEFT_ASSIGN_OR_RETURN(const std::unique_ptr<Trainer> trainer,
                         Trainer::Create(config, {.world = world, .device = Device::Cpu()}));
   return trainer->Run();
@@ -68,7 +69,7 @@ int Run(const std::string& fault, const ConfigSources& sources) {
   const std::unique_ptr<Communicator> watched = WatchCommunicator(mpi.World(), record);
   SetCurrentRank({watched->rank(), StrCat("rank ", watched->rank())});
   FaultyCommunicator world(*watched, {MakeFault(fault)});
-  const Status status = Train(sources, world);
+  const Status status = Train(sources, mpi, world);
   if (!status.ok()) LogError(status.message());
   return ExitCode(status);
 }
