@@ -203,7 +203,7 @@ Status Trainer::CheckOutputIsShared() {
   constexpr double kPatienceS = 60;
   const std::string holder = place_.world.AllGatherBytes(lock_.holder())[0];
   const Status seen = AwaitLock(config_.output, holder, kPatienceS);
-  return AgreeOnStatus(place_.world, seen.ok() ? seen : WithContext(seen, StrCat("rank ", place_.world.rank(), " on host ", HostName())));
+  return AgreeOnStatus(place_.world, seen.ok() ? seen : WithContext(seen, StrCat("on host ", HostName())));
 }
 
 // Keeps the lines of the steps that are done, which is all of the run's course so far.

@@ -4,6 +4,7 @@
 usage: transformers_models.py write FOLDER    makes FOLDER/NAME/model and FOLDER/NAME/logits.safetensors for every case
        transformers_models.py check FOLDER    compares FOLDER/NAME/exported with FOLDER/NAME/model; says what differs
        transformers_models.py chat MODEL      prints a conversation as the model's tokenizer renders it
+       transformers_models.py gguf MODEL      says what MODEL.gguf is, and what differs between it and the folder MODEL
 
 A case is an architecture in f32 in one file (NAME_f32) or in bf16 in several (NAME_bf16). logits.safetensors holds
 `tokens` [T] i64 and `logits` [T, V] f32, computed in f32 from the weights as saved. Driven by transformers_test.cc.
@@ -105,8 +106,29 @@ def chat(model):
     print(tokenizer.apply_chat_template(talk, tokenize=False, add_generation_prompt=True), end="")
 
 
+def gguf(model):
+    """Of MODEL.gguf, which llama.cpp's converter has made in f32: its architecture, numbers of tokens and tensors, end of text."""
+    import gguf  # of the llama.cpp that made it
+
+    reader = gguf.GGUFReader(f"{model}.gguf")
+    value = lambda key: reader.get_field(key).contents()
+    print(value("general.architecture"), len(value("tokenizer.ggml.tokens")), value("tokenizer.ggml.eos_token_id"))
+    config = transformers.AutoConfig.from_pretrained(model)
+    if value("tokenizer.ggml.eos_token_id") != config.eos_token_id:
+        sys.exit(f"eos_token_id: config.json has {config.eos_token_id}")
+    ours = tensors_of(model)
+    embedding = ours["transformer.wte.weight" if "transformer.wte.weight" in ours else "model.embed_tokens.weight"]
+    theirs = {tensor.name: torch.from_numpy(tensor.data.copy()) for tensor in reader.tensors}
+    if not torch.equal(theirs["token_embd.weight"].view(embedding.shape), embedding):
+        sys.exit("token_embd.weight holds other values")
+    # Fused and transposed tensors become others, but no value may be lost or come twice.
+    missing = sum(t.numel() for t in ours.values()) - sum(t.numel() for name, t in theirs.items() if name != "rope_freqs.weight")
+    if missing != 0:
+        sys.exit(f"{missing} values are missing")
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()
-    {"write": write, "check": check, "chat": chat}[sys.argv[1]](pathlib.Path(sys.argv[2]))
+    {"write": write, "check": check, "chat": chat, "gguf": gguf}[sys.argv[1]](pathlib.Path(sys.argv[2]))

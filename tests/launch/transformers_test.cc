@@ -1,6 +1,7 @@
 // Models that transformers wrote, through weft and back: the same logits, the same bytes, loaded again without a complaint.
 //
-// Needs WEFT_PYTHON, an interpreter with torch and transformers; what that side does is in transformers_models.py.
+// Needs WEFT_PYTHON, an interpreter with torch and transformers; what that side does is in transformers_models.py. With
+// WEFT_LLAMA_CPP, a folder of llama.cpp's sources, its converter is given exports, too.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -110,6 +111,46 @@ TEST_F(Transformers, FindsTheTemplateThatWasNamed) {
   ASSERT_EQ(RunWeft("export " + folder + "/run --to " + folder + "/model").exit_code, 0);
   const JobResult told = Script("chat " + folder + "/model");
   EXPECT_EQ(told.out, "[user] Who are you?<|endoftext|>\n[assistant]") << told.err;
+}
+
+// llama.cpp's convert_hf_to_gguf.py takes exports. It knows tokenizers by a list, so these are published ones.
+struct Gguf {
+  std::string name, tokenizer, tokenizer_config, settings, told;
+};
+TEST_F(Transformers, LlamaCppConvertsExports) {
+  const char *const llama_cpp = std::getenv("WEFT_LLAMA_CPP"), *const fixtures = std::getenv("WEFT_FIXTURES");
+  if (llama_cpp == nullptr || fixtures == nullptr) GTEST_SKIP() << "WEFT_LLAMA_CPP and WEFT_FIXTURES name no llama.cpp's sources and fixtures";
+  const std::string gpt2 = "/tokenizers/gpt2/tokenizer.json", qwen = "/tokenizers/qwen2.5/tokenizer.json", llama = "/models/stories260K/hf/tokenizer.json";
+  const std::string gpt2_config = R"({"tokenizer_class": "GPT2Tokenizer", "bos_token": "<|endoftext|>", "eos_token": "<|endoftext|>"})";
+  const std::string qwen_config = R"({"tokenizer_class": "Qwen2Tokenizer", "eos_token": "<|im_end|>"})";
+  const std::string llama_config = R"({"tokenizer_class": "LlamaTokenizer", "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"})";
+  const Gguf cases[] = {
+      {"llama", llama, llama_config, "--set model.model_type=llama --set model.vocab_size=512", "llama 512 2\n"},
+      {"llama_gpt2", gpt2, gpt2_config, "--set model.model_type=llama --set model.vocab_size=50257", "llama 50257 50256\n"},
+      {"mistral", llama, llama_config, "--set model.model_type=mistral --set model.vocab_size=512", "llama 512 2\n"},
+      {"qwen2", qwen, qwen_config, "--set model.model_type=qwen2 --set model.vocab_size=151936", "qwen2 151936 151645\n"},
+      {"qwen3", qwen, qwen_config, "--set model.model_type=qwen3 --set model.vocab_size=151936", "qwen3 151936 151645\n"},
+      {"gpt2", gpt2, gpt2_config, "--set model.model_type=gpt2 --set model.vocab_size=50257 --set model.num_key_value_heads=4 "
+                                  "--set model.intermediate_size=256", "gpt2 50257 50256\n"}};
+  for (const Gguf& c : cases) {
+    SCOPED_TRACE(c.name);
+    const std::string folder = scratch_.path() + "/" + c.name, model = folder + "/model";
+    std::filesystem::create_directories(folder + "/tokenizer");
+    std::filesystem::copy_file(fixtures + c.tokenizer, folder + "/tokenizer/tokenizer.json");
+    std::ofstream(folder + "/tokenizer/tokenizer_config.json") << c.tokenizer_config;
+    ASSERT_EQ(RunWeft("data prepare README.md --tokenizer " + folder + "/tokenizer --to " + folder + "/data.h5").exit_code, 0);
+    const JobResult trained = RunWeft("train configs/tiny.yaml --set device=cpu --set steps=1 --set train_batch_size=1 --set eval.batches=1 " +
+                                      c.settings + " --set data.path=" + folder + "/data.h5 --set output=" + folder + "/run");
+    ASSERT_EQ(trained.exit_code, 0) << trained.err;
+    ASSERT_EQ(RunWeft("export " + folder + "/run --to " + model).exit_code, 0);
+    const std::string path = std::string("PYTHONPATH=") + llama_cpp + "/gguf-py ";
+    const JobResult converted = RunShell(path + python_ + " " + llama_cpp + "/convert_hf_to_gguf.py " + model + " --outtype f32 --outfile " +
+                                         model + ".gguf");
+    ASSERT_EQ(converted.exit_code, 0) << converted.err;
+    const JobResult told = RunShell(path + "HF_HUB_OFFLINE=1 " + python_ + " -B tests/launch/transformers_models.py gguf " + model);
+    EXPECT_EQ(told.exit_code, 0) << told.err;
+    EXPECT_EQ(told.out, c.told);
+  }
 }
 
 }  // namespace
