@@ -1,6 +1,8 @@
 // The watchdog's thread and its conversation with the others (see watchdog.h).
 #include "parallel/watchdog.h"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
@@ -93,6 +95,7 @@ StatusOr<std::unique_ptr<Watchdog>> Watchdog::Start(Communicator& world, RankRec
   WEFT_RETURN_IF_ERROR(AgreeOnStatus(world, watchdog->Meet(world)));
   const RankLabel label = CurrentRank();
   watchdog->thread_ = std::thread([dog = watchdog.get(), label] {
+    ::pthread_setname_np(::pthread_self(), "weft-watchdog");  // what it costs can be read off the kernel's counts
     SetCurrentRank(label);
     dog->Loop();
   });
