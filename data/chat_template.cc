@@ -35,9 +35,11 @@ namespace {
 constexpr const char* kSpecialTokens[] = {"bos_token", "eos_token", "unk_token", "sep_token",
                                           "pad_token", "cls_token", "mask_token"};
 
+// transformers writes int(1e30) as the model_max_length of a tokenizer that has none.
 StatusOr<Value> ParseConfig(const std::string& tokenizer_config_json) {
   if (tokenizer_config_json.empty()) return jinja::MakeDict({});
-  WEFT_ASSIGN_OR_RETURN(Value config, jinja::ParseJsonValue(tokenizer_config_json, "tokenizer_config.json"));
+  WEFT_ASSIGN_OR_RETURN(Value config, jinja::ParseJsonValue(tokenizer_config_json, "tokenizer_config.json",
+                                                            jinja::LongIntegers::kAsFloats));
   if (config.AsDict() == nullptr) return UserError("tokenizer_config.json: expected an object, found ", config.TypeName());
   return config;
 }
