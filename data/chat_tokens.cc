@@ -124,22 +124,11 @@ MaskedTokens MaskEncoder::Run(std::vector<ByteRange> spoken, bool ends_turns) {
   return std::move(result_);
 }
 
-}  // namespace
-
-std::vector<ByteRange> SpokenRanges(const Text& text, absl::Span<const uint8_t> sources_in_loss, bool by_generation) {
+// What assistants' messages say, from the first byte of each to its last.
+std::vector<ByteRange> MessageRanges(const Text& text, absl::Span<const uint8_t> sources_in_loss) {
   std::vector<ByteRange> ranges;
   int32_t speaker = kFromTemplate;  // of the last message that said something
   for (const Text::Mark& mark : text.marks()) {
-    if (by_generation) {
-      const bool goes_on = !ranges.empty() && ranges.back().end == mark.begin;
-      if (!mark.origin.in_generation) continue;
-      if (goes_on) {
-        ranges.back().end = mark.end;
-      } else {
-        ranges.push_back({mark.begin, mark.end});
-      }
-      continue;
-    }
     if (mark.origin.source < kFromFirstMessage) continue;
     if (IsSpoken(mark.origin.source, sources_in_loss)) {
       if (mark.origin.source == speaker) {
@@ -151,6 +140,42 @@ std::vector<ByteRange> SpokenRanges(const Text& text, absl::Span<const uint8_t> 
     speaker = mark.origin.source;
   }
   return ranges;
+}
+
+// What is inside {% generation %}. Where messages speak there, those that do not count take with them what the template
+// wrote behind them, and before the first of them: a template knows nothing of weights, nor which messages are a prompt.
+std::vector<ByteRange> GeneratedRanges(const Text& text, absl::Span<const uint8_t> sources_in_loss) {
+  std::vector<ByteRange> ranges;
+  ByteRange stretch;                // of one message, or of none so far
+  int32_t speaker = kFromTemplate;  // in the stretch
+  const auto end_stretch = [&] {
+    if (stretch.begin == stretch.end || (speaker != kFromTemplate && !IsSpoken(speaker, sources_in_loss))) return;
+    if (!ranges.empty() && ranges.back().end == stretch.begin) {
+      ranges.back().end = stretch.end;
+    } else {
+      ranges.push_back(stretch);
+    }
+  };
+  for (const Text::Mark& mark : text.marks()) {
+    if (!mark.origin.in_generation) continue;
+    const bool is_message = mark.origin.source >= kFromFirstMessage;
+    const bool is_other = is_message && speaker != kFromTemplate && mark.origin.source != speaker;
+    if (mark.begin != stretch.end || is_other) {
+      end_stretch();
+      stretch = {mark.begin, mark.begin};
+      speaker = kFromTemplate;
+    }
+    stretch.end = mark.end;
+    if (is_message) speaker = mark.origin.source;
+  }
+  end_stretch();
+  return ranges;
+}
+
+}  // namespace
+
+std::vector<ByteRange> SpokenRanges(const Text& text, absl::Span<const uint8_t> sources_in_loss, bool by_generation) {
+  return by_generation ? GeneratedRanges(text, sources_in_loss) : MessageRanges(text, sources_in_loss);
 }
 
 MaskedTokens EncodeMasked(const Tokenizer& tokenizer, const Text& text, const std::vector<ByteRange>& spoken,

@@ -3,7 +3,7 @@
 // The mask is 1 for tokens whose text came from an assistant's message, for what the template wrote between parts of
 // one such message (the marks around tool calls), and for what it wrote after it up to the control token that ends the
 // turn, that token included: a model that is not trained on it never stops. Where a template says by {% generation %}
-// what the assistant wrote, that counts instead.
+// what the assistant wrote, that counts instead, but for what belongs to messages that are not in the loss.
 //
 // Control tokens come only out of text that the template itself wrote: "<|im_end|>" in a message is text.
 #pragma once

@@ -40,7 +40,7 @@ Masked Mask(const std::string& source, std::string_view messages_json) {
   const jinja::Value messages = *jinja::ParseJsonValue(messages_json, "messages");
   std::vector<uint8_t> in_loss(kFromFirstMessage, 0);
   for (const jinja::Value& m : messages.AsList()->items) {
-    in_loss.push_back(m.AsDict()->Find("role")->AsText()->bytes() == "assistant");
+    in_loss.push_back(m.AsDict()->Find("role")->AsText()->bytes() == "assistant" && m.AsDict()->Find("weight") == nullptr);
   }
   const StatusOr<jinja::Text> text = chat_template->Render({.messages = messages});
   EXPECT_TRUE(text.ok()) << text.status();
@@ -116,6 +116,23 @@ TEST(ChatTokensTest, GenerationBlocksCountInstead) {
       "{% else %}U:{{ m.content }}{% endif %}{% endfor %}";
   EXPECT_EQ(Mask(source, R"([{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}])").shown,
             "U:qA:[<think>a.]");
+}
+
+TEST(ChatTokensTest, GenerationBlocksOfMessagesOutsideTheLossDoNotCount) {
+  const std::string source =
+      "{% for m in messages %}{% if m.role == 'user' %}U:{{ m.content }}{% else %}A:{% generation %}<think>{{ m.content }}."
+      "{% endgeneration %}{% endif %}{% endfor %}";
+  EXPECT_EQ(Mask(source, R"([{"role": "assistant", "content": "a", "weight": 0}, {"role": "user", "content": "q"},
+                             {"role": "assistant", "content": "b"}, {"role": "assistant", "content": ""}])").shown,
+            "A:<think>a.U:qA:[<think>b.]A:[<think>.]");
+}
+
+// One block around several messages, or block after block with nothing between.
+TEST(ChatTokensTest, MessagesInOneGenerationBlockCountEachByItself) {
+  const std::string source = "{% generation %}{% for m in messages %}<{{ m.content }}>{% endfor %}{% endgeneration %}";
+  EXPECT_EQ(Mask(source, R"([{"role": "assistant", "content": "a"}, {"role": "assistant", "content": "b"},
+                             {"role": "tool", "content": "t"}, {"role": "assistant", "content": "c"}])").shown,
+            "[<a><b><]t><[c>]");
 }
 
 TEST(ChatTokensTest, TurnsWithoutAnEndAreCounted) {
