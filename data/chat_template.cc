@@ -68,8 +68,20 @@ const Value* FindTemplate(const Value& entry) {
   return nullptr;
 }
 
+// Templates make control tokens of roles ('<|' + message.role + '|>'). These roles count as the template's own words, so
+// that it may; any other is data, of which no control token comes.
+bool IsKnownRole(const Value& role) {
+  if (role.AsText() == nullptr) return false;
+  static constexpr std::string_view kRoles[] = {"system",  "developer",   "user",  "assistant", "tool",         "function",
+                                                "ipython", "observation", "model", "tool_call", "tool_response"};
+  return std::find(std::begin(kRoles), std::end(kRoles), role.AsText()->bytes()) != std::end(kRoles);
+}
+
 // What a message says is its own; who says it, and to which call it answers, is not.
-bool IsAboutMessage(const std::string& key) { return key == "role" || key == "name" || key == "tool_call_id"; }
+int32_t SourceOf(const std::string& key, const Value& value, int32_t message) {
+  if (key == "role") return IsKnownRole(value) ? kFromTemplate : kFromOtherData;
+  return key == "name" || key == "tool_call_id" ? kFromOtherData : message;
+}
 
 // Reasoning goes by several names. Templates read reasoning_content or, some, thinking; transformers fills in both.
 void AliasReasoning(jinja::Dict* message) {
@@ -94,7 +106,7 @@ StatusOr<Value> MarkedMessages(const Value& messages) {
     jinja::Dict dict;
     for (const jinja::Dict::Entry& entry : message.AsDict()->entries) {
       jinja::Text key(entry.key.bytes(), {.source = kFromOtherData});  // a template may print a message whole
-      dict.Set(std::move(key), WithSource(entry.value, IsAboutMessage(entry.key.bytes()) ? kFromOtherData : source));
+      dict.Set(std::move(key), WithSource(entry.value, SourceOf(entry.key.bytes(), entry.value, source)));
     }
     AliasReasoning(&dict);
     WEFT_ASSIGN_OR_RETURN(Value value, jinja::MakeDict(std::move(dict)));

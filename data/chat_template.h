@@ -20,7 +20,7 @@ namespace weft {
 
 // The sources that a rendered text names in its marks (jinja::Origin::source).
 inline constexpr int32_t kFromTemplate = 0;
-inline constexpr int32_t kFromOtherData = 1;  // tools, documents, roles, names, keys of messages
+inline constexpr int32_t kFromOtherData = 1;  // tools, documents, unusual roles, names, keys of messages
 inline constexpr int32_t kFromFirstMessage = 2;  // and on: what message i says has source 2 + i
 
 struct ChatInput {
