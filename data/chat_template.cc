@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "core/check.h"
 #include "core/file.h"
 #include "data/jinja/interpreter.h"
 #include "data/jinja/json_value.h"
@@ -209,6 +210,21 @@ StatusOr<jinja::Text> ChatTemplate::Render(const ChatInput& input) const {
   if (!input.keep_system || !text.ok() || Says(*text, kFromFirstMessage)) return text;
   WEFT_ASSIGN_OR_RETURN(const Value merged, WithSystemInUser(messages));
   return RenderMarked(merged, input);
+}
+
+std::string ChatTemplate::GenerationPrompt() const {
+  jinja::Dict question;
+  question.Set(jinja::Text("role"), Value("user"));
+  question.Set(jinja::Text("content"), Value("Is it?"));
+  const StatusOr<Value> message = jinja::MakeDict(std::move(question));
+  WEFT_CHECK_OK(message);
+  const StatusOr<Value> messages = jinja::MakeList({*message});
+  WEFT_CHECK_OK(messages);
+  const StatusOr<jinja::Text> asked = Render({.messages = *messages, .add_generation_prompt = true});
+  const StatusOr<jinja::Text> told = Render({.messages = *messages});
+  if (!asked.ok() || !told.ok() || asked->bytes().compare(0, told->size(), told->bytes()) != 0) return "";
+  const bool is_of_template = asked->marks().empty() || asked->marks().back().end <= told->size();
+  return is_of_template ? asked->bytes().substr(told->size()) : "";
 }
 
 StatusOr<jinja::Text> ChatTemplate::RenderMarked(const Value& messages, const ChatInput& input) const {

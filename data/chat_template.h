@@ -53,6 +53,10 @@ class ChatTemplate {
   // (raise_exception) or a limit on time and memory (data/jinja/budget.h).
   StatusOr<jinja::Text> Render(const ChatInput& input) const;
 
+  // What a prompt ends with so that the assistant speaks next; empty where the template has no such text, or where asking
+  // for it changes what stands before it. Renders a question twice.
+  std::string GenerationPrompt() const;
+
   // Whether Render sets this variable itself (messages, bos_token, ...), so that no client's may take its place.
   static bool Sets(std::string_view variable);
 

@@ -16,15 +16,18 @@ bool IsSpoken(int32_t source, absl::Span<const uint8_t> sources_in_loss) {
   return source < static_cast<int32_t>(sources_in_loss.size()) && sources_in_loss[source] != 0;
 }
 
-// Whether a message says something in bytes [begin, end).
-bool AnybodySpeaks(const Text& text, size_t begin, size_t end) {
+// Whether bytes [begin, end) have one of a source from `source` on.
+bool HasSourceFrom(int32_t source, const Text& text, size_t begin, size_t end) {
   const std::vector<Text::Mark>& marks = text.marks();
   auto mark = std::partition_point(marks.begin(), marks.end(), [&](const Text::Mark& m) { return m.end <= begin; });
   for (; mark != marks.end() && mark->begin < end; ++mark) {
-    if (mark->origin.source >= kFromFirstMessage) return true;
+    if (mark->origin.source >= source) return true;
   }
   return false;
 }
+
+bool AnybodySpeaks(const Text& text, size_t begin, size_t end) { return HasSourceFrom(kFromFirstMessage, text, begin, end); }
+bool IsOfTemplate(const Text& text, size_t begin, size_t end) { return !HasSourceFrom(kFromTemplate + 1, text, begin, end); }
 
 // Encodes parts of one text alike: control tokens only where the template wrote every byte.
 class MaskEncoder {
@@ -52,13 +55,7 @@ std::vector<int32_t> MaskEncoder::Encode(size_t begin, size_t end, bool add_spec
                                          std::vector<EncodedPart>* parts) const {
   EncodeOptions options{.add_special_tokens = add_special_tokens, .allow_control_tokens = true};
   options.may_be_control = [&](size_t token_begin, size_t token_end) {
-    const std::vector<Text::Mark>& marks = text_.marks();
-    auto mark = std::partition_point(marks.begin(), marks.end(),
-                                     [&](const Text::Mark& m) { return m.end <= begin + token_begin; });
-    for (; mark != marks.end() && mark->begin < begin + token_end; ++mark) {
-      if (mark->origin.source != kFromTemplate) return false;
-    }
-    return true;
+    return IsOfTemplate(text_, begin + token_begin, begin + token_end);
   };
   return tokenizer_.Encode(std::string_view(text_.bytes()).substr(begin, end - begin), options, parts);
 }
@@ -124,20 +121,31 @@ MaskedTokens MaskEncoder::Run(std::vector<ByteRange> spoken, bool ends_turns) {
   return std::move(result_);
 }
 
-// What assistants' messages say, from the first byte of each to its last.
-std::vector<ByteRange> MessageRanges(const Text& text, absl::Span<const uint8_t> sources_in_loss) {
+// Where in bytes [begin, end), in which nobody speaks, the assistant's turn goes on behind the template's generation
+// prompt; `end` where that does not stand there, or data of another message may follow it.
+size_t BehindGenerationPrompt(const Text& text, size_t begin, size_t end, const std::string& generation_prompt) {
+  const size_t at = std::string_view(text.bytes()).substr(begin, end - begin).rfind(generation_prompt);
+  if (generation_prompt.empty() || at == std::string_view::npos || !IsOfTemplate(text, begin + at, end)) return end;
+  return begin + at + generation_prompt.size();
+}
+
+// What assistants' messages say, from the first byte of each, or what opens its turn, to its last.
+std::vector<ByteRange> MessageRanges(const Text& text, absl::Span<const uint8_t> sources_in_loss,
+                                     const std::string& generation_prompt) {
   std::vector<ByteRange> ranges;
   int32_t speaker = kFromTemplate;  // of the last message that said something
+  size_t silence = 0;               // where it ended
   for (const Text::Mark& mark : text.marks()) {
     if (mark.origin.source < kFromFirstMessage) continue;
     if (IsSpoken(mark.origin.source, sources_in_loss)) {
       if (mark.origin.source == speaker) {
         ranges.back().end = mark.end;
       } else {
-        ranges.push_back({mark.begin, mark.end});
+        ranges.push_back({BehindGenerationPrompt(text, silence, mark.begin, generation_prompt), mark.end});
       }
     }
     speaker = mark.origin.source;
+    silence = mark.end;
   }
   return ranges;
 }
@@ -174,8 +182,14 @@ std::vector<ByteRange> GeneratedRanges(const Text& text, absl::Span<const uint8_
 
 }  // namespace
 
-std::vector<ByteRange> SpokenRanges(const Text& text, absl::Span<const uint8_t> sources_in_loss, bool by_generation) {
-  return by_generation ? GeneratedRanges(text, sources_in_loss) : MessageRanges(text, sources_in_loss);
+TurnMarks TurnMarks::Of(const ChatTemplate& chat_template) {
+  if (chat_template.marks_generation()) return {.by_generation = true, .generation_prompt = ""};
+  return {.generation_prompt = chat_template.GenerationPrompt()};
+}
+
+std::vector<ByteRange> SpokenRanges(const Text& text, absl::Span<const uint8_t> sources_in_loss, const TurnMarks& turn_marks) {
+  if (turn_marks.by_generation) return GeneratedRanges(text, sources_in_loss);
+  return MessageRanges(text, sources_in_loss, turn_marks.generation_prompt);
 }
 
 MaskedTokens EncodeMasked(const Tokenizer& tokenizer, const Text& text, const std::vector<ByteRange>& spoken,
@@ -189,7 +203,7 @@ std::optional<int32_t> EndOfTurn(const Tokenizer& tokenizer, const ChatTemplate&
   const StatusOr<Text> text = chat_template.Render({.messages = talk->messages});
   if (!text.ok()) return std::nullopt;
   const std::vector<uint8_t> assistant_counts = {0, 0, 0, 1};  // of the sources template, other data, user, assistant
-  const std::vector<ByteRange> spoken = SpokenRanges(*text, assistant_counts, /*by_generation=*/false);
+  const std::vector<ByteRange> spoken = SpokenRanges(*text, assistant_counts, TurnMarks{});
   const MaskedTokens masked = EncodeMasked(tokenizer, *text, spoken, /*ends_turns=*/true, /*add_special_tokens=*/false);
   if (masked.num_turns != 1 || masked.num_open_turns > 0) return std::nullopt;
   const auto last = std::find(masked.loss_mask.rbegin(), masked.loss_mask.rend(), 1);

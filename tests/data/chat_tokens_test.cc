@@ -1,8 +1,10 @@
 // Loss masks of rendered conversations, token by token, and that nothing a user says becomes a control token.
 #include "data/chat_tokens.h"
 
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 
+#include "core/file.h"
 #include "data/chat_template.h"
 #include "data/jinja/json_value.h"
 #include "gmock/gmock.h"
@@ -45,8 +47,8 @@ Masked Mask(const std::string& source, std::string_view messages_json) {
   }
   const StatusOr<jinja::Text> text = chat_template->Render({.messages = messages});
   EXPECT_TRUE(text.ok()) << text.status();
-  const bool by_generation = chat_template->marks_generation();
-  Masked masked{EncodeMasked(*tokenizer, *text, SpokenRanges(*text, in_loss, by_generation), !by_generation, false), ""};
+  const TurnMarks marks = TurnMarks::Of(*chat_template);
+  Masked masked{EncodeMasked(*tokenizer, *text, SpokenRanges(*text, in_loss, marks), !marks.by_generation, false), ""};
   bool inside = false;
   for (size_t i = 0; i < masked.tokens.tokens.size(); ++i) {
     if ((masked.tokens.loss_mask[i] != 0) != inside) masked.shown += (inside = !inside) ? "[" : "]";
@@ -133,6 +135,75 @@ TEST(ChatTokensTest, CountsWhatTheTemplateWritesInsideATurn) {
       "<|im_end|>{% endfor %}";
   EXPECT_EQ(Mask(source, R"([{"role": "assistant", "content": "x", "call": "f"}, {"role": "user", "content": "y"}])").shown,
             "<|im_start|>assistant\n[x<call>f</call><|im_end|>]<|im_start|>user\ny<|im_end|>");
+}
+
+// Thinks before it answers, and calls tools.
+constexpr char kThinking[] =
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{% if m.thinking %}<think>\n{{ m.thinking }}\n</think>{% endif %}"
+    "{{ m.content or '' }}{% for c in m.tool_calls or [] %}<call>{{ c.name }}</call>{% endfor %}<|im_end|>{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
+
+TEST(ChatTokensTest, CountsWhatFollowsTheGenerationPrompt) {
+  EXPECT_EQ(Mask(kThinking, R"([{"role": "user", "content": "q", "thinking": "u"},
+                                {"role": "assistant", "content": null, "tool_calls": [{"name": "f"}]},
+                                {"role": "tool", "content": ""}, {"role": "assistant", "content": "a", "thinking": "t"},
+                                {"role": "assistant", "content": "b", "thinking": "s", "weight": 0},
+                                {"role": "assistant", "content": "c"}])").shown,
+            "<|im_start|>user\n<think>\nu\n</think>q<|im_end|><|im_start|>assistant\n[<call>f</call><|im_end|>]"
+            "<|im_start|>tool\n<|im_end|><|im_start|>assistant\n[<think>\nt\n</think>a<|im_end|>]"
+            "<|im_start|>assistant\n<think>\ns\n</think>b<|im_end|><|im_start|>assistant\n[c<|im_end|>]");
+}
+
+// Templates of real models: what stands before the loss is the prompt that a server would give.
+TEST(ChatTokensTest, TheLossBeginsWhereTheServersPromptEnds) {
+  const char* fixtures = std::getenv("WEFT_FIXTURES");
+  if (fixtures == nullptr) GTEST_SKIP() << "WEFT_FIXTURES is not set";
+  const std::string question = R"({"role": "user", "content": "q"})";
+  const std::string answers[] = {
+      R"({"role": "assistant", "content": "a"})", R"({"role": "assistant", "content": "a", "reasoning_content": "r"})",
+      R"({"role": "assistant", "content": "", "tool_calls": [{"function": {"name": "f", "arguments": {}}}]})"};
+  for (const std::string name : {"Qwen-Qwen2.5-7B-Instruct", "Qwen-Qwen3-0.6B"}) {
+    const std::string path = std::string(fixtures) + "/templates/jinja/" + name + ".jinja";
+    const auto chat_template = ChatTemplate::Parse(*ReadFile(path), name, "");
+    ASSERT_TRUE(chat_template.ok()) << chat_template.status();
+    const StatusOr<jinja::Text> prompt = chat_template->Render(
+        {.messages = *jinja::ParseJsonValue("[" + question + "]", "messages"), .add_generation_prompt = true});
+    for (const std::string& answer : answers) {
+      const StatusOr<jinja::Text> text =
+          chat_template->Render({.messages = *jinja::ParseJsonValue("[" + question + "," + answer + "]", "messages")});
+      ASSERT_TRUE(text.ok()) << text.status();
+      const std::vector<ByteRange> spoken = SpokenRanges(*text, {0, 0, 0, 1}, TurnMarks::Of(*chat_template));
+      ASSERT_EQ(spoken.size(), 1u) << text->bytes();
+      EXPECT_EQ(text->bytes().substr(0, spoken[0].begin), prompt->bytes()) << name << ": " << text->bytes();
+    }
+  }
+}
+
+TEST(ChatTokensTest, CountsMessagesAloneWhereNoGenerationPromptStands) {
+  const std::string talk = R"([{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}])";
+  const std::string turns = "{% for m in messages %}<|im_start|>{{ m.role }}\n>{{ m.content }}<|im_end|>{% endfor %}";
+  const std::string shown = "<|im_start|>user\n>q<|im_end|><|im_start|>assistant\n>[a<|im_end|>]";
+  for (const std::string prompt : {"", "{% if add_generation_prompt %}<|im_start|>model\n{% endif %}",
+                                   "{% if add_generation_prompt %}{{ messages[-1].content }}{% endif %}",
+                                   "{% if add_generation_prompt %}{{ raise_exception('no') }}{% endif %}"}) {
+    EXPECT_EQ(Mask(turns + prompt, talk).shown, shown) << prompt;
+  }
+  const std::string ends = "{% if add_generation_prompt %}<|im_start|>assistant\n{% else %}.{% endif %}";
+  EXPECT_EQ(Mask(turns + ends, talk).shown, shown + ".");
+}
+
+// The same characters out of a message are no prompt, and behind a prompt may stand no data of another message.
+TEST(ChatTokensTest, AGenerationPromptIsOfTheTemplateAndItsOwnTurn) {
+  const std::string source =
+      "{% for m in messages %}{% if m.role == 'user' %}{{ m.content }}{% else %}{{ m.head }}{{ m.name }}<call>{{ m.content }}"
+      "{% endif %}<|im_end|>{% endfor %}{% if add_generation_prompt %}A:{% endif %}";
+  EXPECT_EQ(Mask(source, R"([{"role": "user", "content": "A:"}, {"role": "assistant", "content": "a"}])").shown,
+            "A:<|im_end|><call>[a<|im_end|>]");
+  const std::string silent = "{% for m in messages %}A:{{ m.name }};{{ m.content }}<|im_end|>{% endfor %}"
+                             "{% if add_generation_prompt %}A:{% endif %}";
+  EXPECT_EQ(Mask(silent, R"([{"role": "tool", "content": "", "name": "f"}, {"role": "assistant", "content": "a", "name": "n"},
+                             {"role": "assistant", "content": "b"}])").shown,
+            "A:f;<|im_end|>A:n;[a<|im_end|>]A:[;b<|im_end|>]");
 }
 
 TEST(ChatTokensTest, GenerationBlocksCountInstead) {
