@@ -29,6 +29,29 @@ StatusOr<Value> WithArgumentObjects(const Value& call) {
   return MakeDict(std::move(result));
 }
 
+// A message's content as one text: a string as it is, of OpenAI's list of parts the texts. Templates write lists of parts
+// in ways of their own, or not at all.
+StatusOr<Value> ReadContent(const Value& content) {
+  if (content.AsText() != nullptr || content.is_none()) return content;
+  if (content.AsList() == nullptr) return UserError("content: expected a text or a list of parts, found ", content.TypeName());
+  jinja::Text text;
+  for (size_t i = 0; i < content.AsList()->items.size(); ++i) {
+    const Dict* part = content.AsList()->items[i].AsDict();
+    const Value* type = part == nullptr ? nullptr : part->Find("type");
+    if (type == nullptr || type->AsText() == nullptr) {
+      return UserError("content[", i, "]: expected a part with a string 'type', such as {\"type\": \"text\", \"text\": \"...\"}");
+    }
+    if (type->AsText()->bytes() != "text") {
+      return UserError("content[", i, "]: parts of type '", type->AsText()->bytes().substr(0, 100), "' are not supported; "
+                       "expected only parts of type 'text'");
+    }
+    const Value* said = part->Find("text");
+    if (said == nullptr || said->AsText() == nullptr) return UserError("content[", i, "]: expected a string 'text' in the part");
+    text.Append(*said->AsText());
+  }
+  return Value(std::move(text));
+}
+
 StatusOr<Value> ReadToolCalls(const Value& calls) {
   if (calls.AsList() == nullptr) return UserError("tool_calls: expected a list, found ", calls.TypeName());
   std::vector<Value> read;
@@ -80,8 +103,9 @@ Status MessageList::AddMessage(const Value& value, bool may_be_in_loss) {
   const Value* calls = dict->Find("tool_calls");
   if (content == nullptr && calls == nullptr) return UserError("expected 'content' or 'tool_calls'");
   WEFT_ASSIGN_OR_RETURN(const bool weight, ReadWeight(*dict));
+  WEFT_ASSIGN_OR_RETURN(Value text, ReadContent(content == nullptr ? Value() : *content));
   Dict message = *dict;
-  if (content == nullptr) message.Set(jinja::Text("content"), Value());
+  message.Set(jinja::Text("content"), std::move(text));
   if (calls != nullptr && !calls->is_none()) {
     WEFT_ASSIGN_OR_RETURN(Value read, ReadToolCalls(*calls));
     message.Set(jinja::Text("tool_calls"), std::move(read));

@@ -17,8 +17,8 @@ class MessageList {
  public:
   // The loss counts messages of the assistant.
   Status Add(std::string_view role, std::string_view content);
-  // {"role", "content", "tool_calls"?, "weight"?}, as OpenAI has them. In the loss where it `may_be`, is the assistant's
-  // and has no weight of 0.
+  // {"role", "content", "tool_calls"?, "weight"?}, as OpenAI has them; contents may be lists of parts that are texts. In
+  // the loss where it `may_be`, is the assistant's and has no weight of 0.
   Status AddMessage(const jinja::Value& message, bool may_be_in_loss);
   // {"from", "value"} of ShareGPT, or a message as above.
   Status AddShareGpt(const jinja::Value& message);
