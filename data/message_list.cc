@@ -1,6 +1,7 @@
 // The messages of OpenAI and of ShareGPT.
 #include "data/message_list.h"
 
+#include <optional>
 #include <utility>
 
 #include "data/jinja/json_value.h"
@@ -82,6 +83,33 @@ StatusOr<std::string_view> RoleOfShareGpt(std::string_view from) {
   return UserError("from: '", from, "' is not known; expected human, gpt, system, observation or function_call");
 }
 
+// A call as data sets of ShareGPT's form write it, {"name", "arguments"}, as OpenAI's messages have it; nothing where it is
+// another thing.
+StatusOr<std::optional<Value>> AsToolCall(const Value& value) {
+  const Dict* call = value.AsDict();
+  const Value* name = call == nullptr ? nullptr : call->Find("name");
+  const Value* arguments = call == nullptr ? nullptr : call->Find("arguments");
+  if (name == nullptr || name->AsText() == nullptr || arguments == nullptr) return std::nullopt;
+  Dict wrapped;
+  wrapped.Set(jinja::Text("type"), Value("function"));
+  wrapped.Set(jinja::Text("function"), value);
+  WEFT_ASSIGN_OR_RETURN(Value made, MakeDict(std::move(wrapped)));
+  return made;
+}
+
+// The calls in a text that is JSON of one or of a list; none where it is anything else.
+StatusOr<std::vector<Value>> CallsIn(const std::string& text) {
+  const StatusOr<Value> json = jinja::ParseJsonValue(text, "the call");
+  if (!json.ok()) return std::vector<Value>();
+  std::vector<Value> calls;
+  for (const Value& item : json->AsList() == nullptr ? std::vector<Value>{*json} : json->AsList()->items) {
+    WEFT_ASSIGN_OR_RETURN(std::optional<Value> call, AsToolCall(item));
+    if (!call.has_value()) return std::vector<Value>();
+    calls.push_back(*std::move(call));
+  }
+  return calls;
+}
+
 }  // namespace
 
 Status MessageList::Add(std::string_view role, std::string_view content) {
@@ -124,7 +152,21 @@ Status MessageList::AddShareGpt(const Value& value) {
   if (from == nullptr || from->AsText() == nullptr) return UserError("expected a string 'from'");
   if (content == nullptr || content->AsText() == nullptr) return UserError("expected a string 'value'");
   WEFT_ASSIGN_OR_RETURN(const std::string_view role, RoleOfShareGpt(from->AsText()->bytes()));
+  if (from->AsText()->bytes() == "function_call") {
+    WEFT_ASSIGN_OR_RETURN(std::vector<Value> calls, CallsIn(content->AsText()->bytes()));
+    if (!calls.empty()) return AddCalls(std::move(calls));
+  }
   return Add(role, content->AsText()->bytes());
+}
+
+Status MessageList::AddCalls(std::vector<Value> calls) {
+  Dict message;
+  message.Set(jinja::Text("role"), Value("assistant"));
+  message.Set(jinja::Text("content"), Value(""));  // not null, in which Qwen3's template seeks a text
+  WEFT_ASSIGN_OR_RETURN(Value list, MakeList(std::move(calls)));
+  message.Set(jinja::Text("tool_calls"), std::move(list));
+  WEFT_ASSIGN_OR_RETURN(const Value made, MakeDict(std::move(message)));
+  return AddMessage(made, /*may_be_in_loss=*/true);
 }
 
 Status MessageList::AddMessages(const Record& record, const std::string& key, bool may_be_in_loss) {

@@ -177,6 +177,30 @@ TEST(PrepareTest, RecognisesConversationFormats) {
   EXPECT_THAT(*text, HasSubstr("u:q\na:»a<|endoftext|>«"));
 }
 
+TEST(PrepareTest, ReadsTheCallsOfShareGpt) {
+  const ScratchFolder folder;
+  const auto talk = [](const std::string& value) {
+    return R"({"conversations": [{"from": "human", "value": "q"}, {"from": "function_call", "value": )" + value +
+           R"(}, {"from": "observation", "value": "o"}]})" + "\n";
+  };
+  const std::string records = talk(R"("{\"name\": \"f\", \"arguments\": {\"x\": 1}}")") +
+                              talk(R"("[{\"name\": \"f\", \"arguments\": \"{}\"}, {\"name\": \"g\", \"arguments\": {}}]")") +
+                              talk("\"f(1)\"") + talk(R"("{\"name\": \"f\"}")") +
+                              talk(R"("[{\"name\": \"f\", \"arguments\": {}}, 5]")") + talk(R"("[]")");
+  const std::string source =
+      "{% for m in messages %}{{ m.role[0] }}:{{ m.content or '' }}{% for c in m.tool_calls or [] %}"
+      "<{{ c.type }} {{ c.function.name }} {{ c.function.arguments | tojson }}>{% endfor %}{{ eos_token }}{% endfor %}";
+  const PrepareOptions options{.inputs = {folder.Write("in.jsonl", records)}, .to = folder.Path("data.h5"), .tokenizer = "",
+                               .columns = {}, .chat_template = folder.Write("t.jinja", source)};
+  const Status status = PrepareData(options);
+  ASSERT_TRUE(status.ok()) << status;
+  const std::string before = "u:q<|endoftext|>a:", after = "<|endoftext|>]t:o<|endoftext|>";
+  EXPECT_THAT(AllShown(options.to),
+              ElementsAre(before + R"(<[function f {"x": 1}>)" + after, before + "<[function f {}><function g {}>" + after,
+                          before + "[f(1)" + after, before + R"([{"name": "f"})" + after,
+                          before + R"([[{"name": "f", "arguments": {}}, 5])" + after, before + "[[]" + after));
+}
+
 TEST(PrepareTest, StoresTheTemplateThatItRenderedBy) {
   const ScratchFolder folder;
   ASSERT_TRUE(Tokenizer::ByteLevel()->Save(folder.Path("tokenizer")).ok());
