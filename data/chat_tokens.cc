@@ -1,11 +1,12 @@
-// The mask goes from bytes to tokens without offsets of tokens, which normalisers blur: inside a stretch between added
-// tokens, the tokens before a boundary are those that the text up to it also begins with when encoded alone.
+// The mask goes from bytes to tokens by the parts that the tokenizer made, and inside text between added tokens by
+// data/token_cuts.h.
 #include "data/chat_tokens.h"
 
 #include <algorithm>
 
 #include "core/check.h"
 #include "data/conversation.h"
+#include "data/token_cuts.h"
 
 namespace weft {
 namespace {
@@ -39,10 +40,9 @@ class MaskEncoder {
 
  private:
   std::vector<int32_t> Encode(size_t begin, size_t end, bool add_special_tokens, std::vector<EncodedPart>* parts) const;
-  bool EndTurn(ByteRange* range) const;
-  void MarkPart(size_t part, const ByteRange& range);
-  size_t TokensBefore(size_t part, size_t boundary) const;
-  size_t TokensFrom(size_t part, size_t boundary) const;
+  void EndTurns(std::vector<ByteRange>* spoken);
+  void MarkPart(size_t part, absl::Span<const ByteRange> ranges);
+  TokenCuts CutAt(size_t part, absl::Span<const ByteRange> ranges) const;
 
   const Tokenizer& tokenizer_;
   const Text& text_;
@@ -60,63 +60,69 @@ std::vector<int32_t> MaskEncoder::Encode(size_t begin, size_t end, bool add_spec
   return tokenizer_.Encode(std::string_view(text_.bytes()).substr(begin, end - begin), options, parts);
 }
 
-// Lets the range go on to the end of the next control token, if nobody speaks before it.
-bool MaskEncoder::EndTurn(ByteRange* range) const {
+// Lets each range go on to the end of the next control token, if nobody speaks before it.
+void MaskEncoder::EndTurns(std::vector<ByteRange>* spoken) {
+  std::vector<ByteRange> control_tokens;
   for (const EncodedPart& part : parts_) {
     const bool is_control = part.is_added_token && tokenizer_.IsControl(result_.tokens[part.first_token]);
-    if (!is_control || part.end <= range->end) continue;
-    if (part.begin > range->end && AnybodySpeaks(text_, range->end, part.begin)) return false;
-    range->end = part.end;
-    return true;
+    if (is_control) control_tokens.push_back({part.begin, part.end});
   }
-  return false;
+  for (ByteRange& range : *spoken) {
+    const auto next = std::partition_point(control_tokens.begin(), control_tokens.end(),
+                                           [&](const ByteRange& token) { return token.end <= range.end; });
+    const bool ends = next != control_tokens.end() &&
+                      (next->begin <= range.end || !AnybodySpeaks(text_, range.end, next->begin));
+    if (ends) range.end = next->end;
+    result_.num_open_turns += !ends;
+    result_.is_open = !ends && !AnybodySpeaks(text_, range.end, text_.size());
+  }
 }
 
-// How many tokens of a part lie before a boundary inside it. The part before it is encoded with it where that is a
-// token: what opens a text may be encoded otherwise than what goes on.
-size_t MaskEncoder::TokensBefore(size_t part, size_t boundary) const {
-  const bool after_token = part > 0 && parts_[part - 1].is_added_token;
-  const EncodedPart& first = parts_[after_token ? part - 1 : part];
-  const std::vector<int32_t> before = Encode(first.begin, boundary, /*add_special_tokens=*/false, nullptr);
-  const auto whole = result_.tokens.begin() + static_cast<ptrdiff_t>(first.first_token);
-  const auto same = std::mismatch(before.begin(), before.end(), whole, result_.tokens.end()).second;
-  const size_t end = static_cast<size_t>(same - result_.tokens.begin());
-  return std::clamp(end, parts_[part].first_token, parts_[part].end_token) - parts_[part].first_token;
-}
-
-// How many tokens of a part lie behind a boundary inside it.
-size_t MaskEncoder::TokensFrom(size_t part, size_t boundary) const {
-  const std::vector<int32_t> after = Encode(boundary, parts_[part].end, /*add_special_tokens=*/false, nullptr);
-  const absl::Span<const int32_t> whole =
-      absl::MakeConstSpan(result_.tokens).subspan(0, parts_[part].end_token).subspan(parts_[part].first_token);
-  return static_cast<size_t>(std::mismatch(after.rbegin(), after.rend(), whole.rbegin(), whole.rend()).second -
-                             whole.rbegin());
-}
-
-void MaskEncoder::MarkPart(size_t index, const ByteRange& range) {
+// The places of a part where ranges begin and end. The part before it is encoded with it where that is a token: what opens
+// a text may be encoded otherwise than what goes on.
+TokenCuts MaskEncoder::CutAt(size_t index, absl::Span<const ByteRange> ranges) const {
   const EncodedPart& part = parts_[index];
-  if (part.end <= range.begin || part.begin >= range.end) return;
-  size_t first = part.first_token, end = part.end_token;
-  if (part.is_added_token) {
-    if (part.begin < range.begin) return;  // a token that takes in white space behind it
-  } else {
-    if (range.begin > part.begin) first += TokensBefore(index, range.begin);
-    if (range.end < part.end) end -= TokensFrom(index, range.end);
+  std::vector<size_t> bytes;
+  for (const ByteRange& range : ranges) {
+    if (range.begin > part.begin) bytes.push_back(range.begin);
+    if (range.end < part.end) bytes.push_back(range.end);
   }
-  for (size_t i = first; i < end; ++i) result_.loss_mask[i] = 1;
+  std::sort(bytes.begin(), bytes.end());
+  const EncodedPart& first = parts_[index > 0 && parts_[index - 1].is_added_token ? index - 1 : index];
+  const auto encode = [this](size_t begin, size_t end) { return Encode(begin, end, /*add_special_tokens=*/false, nullptr); };
+  const auto tokens = absl::MakeConstSpan(result_.tokens).subspan(0, part.end_token);
+  return TokenCuts(encode, {first.begin, first.first_token}, part.end, tokens, bytes);
+}
+
+// Marks what ranges, which all reach into a part, have of it.
+void MaskEncoder::MarkPart(size_t index, absl::Span<const ByteRange> ranges) {
+  const EncodedPart& part = parts_[index];
+  if (part.is_added_token) {
+    // A token that takes in white space behind it belongs to where it begins.
+    const bool counts = std::any_of(ranges.begin(), ranges.end(), [&](const ByteRange& r) { return r.begin <= part.begin; });
+    if (counts) result_.loss_mask[part.first_token] = 1;
+    return;
+  }
+  const TokenCuts cuts = CutAt(index, ranges);
+  for (const ByteRange& range : ranges) {
+    size_t first = part.first_token, end = part.end_token;
+    if (range.begin > part.begin) first = std::max(first, cuts.TokensBefore(range.begin));
+    if (range.end < part.end) end -= std::min(end - part.first_token, cuts.TokensFrom(range.end));
+    for (size_t i = first; i < end; ++i) result_.loss_mask[i] = 1;
+  }
 }
 
 MaskedTokens MaskEncoder::Run(std::vector<ByteRange> spoken, bool ends_turns) {
   result_.tokens = Encode(0, text_.size(), add_special_tokens_, &parts_);
   result_.loss_mask.assign(result_.tokens.size(), 0);
   result_.num_turns = static_cast<int64_t>(spoken.size());
-  size_t part = 0;
-  for (ByteRange& range : spoken) {
-    bool ended = !ends_turns || EndTurn(&range);
-    if (!ended) ++result_.num_open_turns;
-    result_.is_open = !ended && !AnybodySpeaks(text_, range.end, text_.size());
-    while (part < parts_.size() && parts_[part].end <= range.begin) ++part;
-    for (size_t i = part; i < parts_.size() && parts_[i].begin < range.end; ++i) MarkPart(i, range);
+  if (ends_turns) EndTurns(&spoken);
+  size_t first = 0, end = 0;  // the ranges that reach into a part
+  for (size_t part = 0; part < parts_.size(); ++part) {
+    while (first < spoken.size() && spoken[first].end <= parts_[part].begin) ++first;
+    end = std::max(first, end);
+    while (end < spoken.size() && spoken[end].begin < parts_[part].end) ++end;
+    if (first < end) MarkPart(part, absl::MakeConstSpan(spoken).subspan(first, end - first));
   }
   return std::move(result_);
 }

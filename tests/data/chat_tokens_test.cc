@@ -240,6 +240,27 @@ TEST(ChatTokensTest, TurnsWithoutAnEndAreCounted) {
   EXPECT_TRUE(masked.tokens.is_open);
 }
 
+// Nothing cuts these turns apart for the tokenizer. To encode the text before and behind each of them takes a quarter of an
+// hour and more.
+TEST(ChatTokensTest, ManyTurnsWithoutControlTokensTakeTheWorkOfTheirText) {
+  jinja::Text text;
+  std::vector<ByteRange> spoken;
+  std::vector<uint8_t> expected;
+  for (int i = 0; i < 20'000; ++i) {
+    text.Append("\nAssistant: ");
+    expected.resize(text.size(), 0);
+    text.Append("an answer of forty bytes, more or less.", {.source = kFromFirstMessage + i});
+    spoken.push_back({expected.size(), text.size()});
+    expected.resize(text.size(), 1);
+  }
+  text.Append("\n");
+  expected.push_back(0);
+  const MaskedTokens masked = EncodeMasked(*ChatTokenizer(), text, spoken, /*ends_turns=*/true, /*add_special_tokens=*/false);
+  EXPECT_EQ(masked.num_open_turns, 20'000);
+  EXPECT_TRUE(masked.is_open);
+  EXPECT_TRUE(masked.loss_mask == expected);
+}
+
 TEST(ChatTokensTest, TokensThatTakeWhiteSpaceBelongToTheTemplate) {
   const std::string source = "{% for m in messages %}{{ m.role }}<|end|>\n{{ m.content }}<|im_end|>{% endfor %}";
   EXPECT_EQ(Mask(source, R"([{"role": "assistant", "content": "  a"}])").shown, "assistant<|end|>[a<|im_end|>]");
