@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "core/check.h"
 #include "core/file.h"
 #include "data/jinja/interpreter.h"
 #include "data/jinja/json_value.h"
@@ -35,9 +36,11 @@ namespace {
 constexpr const char* kSpecialTokens[] = {"bos_token", "eos_token", "unk_token", "sep_token",
                                           "pad_token", "cls_token", "mask_token"};
 
+// transformers writes int(1e30) as the model_max_length of a tokenizer that has none.
 StatusOr<Value> ParseConfig(const std::string& tokenizer_config_json) {
   if (tokenizer_config_json.empty()) return jinja::MakeDict({});
-  WEFT_ASSIGN_OR_RETURN(Value config, jinja::ParseJsonValue(tokenizer_config_json, "tokenizer_config.json"));
+  WEFT_ASSIGN_OR_RETURN(Value config, jinja::ParseJsonValue(tokenizer_config_json, "tokenizer_config.json",
+                                                            jinja::LongIntegers::kAsFloats));
   if (config.AsDict() == nullptr) return UserError("tokenizer_config.json: expected an object, found ", config.TypeName());
   return config;
 }
@@ -66,8 +69,20 @@ const Value* FindTemplate(const Value& entry) {
   return nullptr;
 }
 
+// Templates make control tokens of roles ('<|' + message.role + '|>'). These roles count as the template's own words, so
+// that it may; any other is data, of which no control token comes.
+bool IsKnownRole(const Value& role) {
+  if (role.AsText() == nullptr) return false;
+  static constexpr std::string_view kRoles[] = {"system",  "developer",   "user",  "assistant", "tool",         "function",
+                                                "ipython", "observation", "model", "tool_call", "tool_response"};
+  return std::find(std::begin(kRoles), std::end(kRoles), role.AsText()->bytes()) != std::end(kRoles);
+}
+
 // What a message says is its own; who says it, and to which call it answers, is not.
-bool IsAboutMessage(const std::string& key) { return key == "role" || key == "name" || key == "tool_call_id"; }
+int32_t SourceOf(const std::string& key, const Value& value, int32_t message) {
+  if (key == "role") return IsKnownRole(value) ? kFromTemplate : kFromOtherData;
+  return key == "name" || key == "tool_call_id" ? kFromOtherData : message;
+}
 
 // Reasoning goes by several names. Templates read reasoning_content or, some, thinking; transformers fills in both.
 void AliasReasoning(jinja::Dict* message) {
@@ -92,7 +107,7 @@ StatusOr<Value> MarkedMessages(const Value& messages) {
     jinja::Dict dict;
     for (const jinja::Dict::Entry& entry : message.AsDict()->entries) {
       jinja::Text key(entry.key.bytes(), {.source = kFromOtherData});  // a template may print a message whole
-      dict.Set(std::move(key), WithSource(entry.value, IsAboutMessage(entry.key.bytes()) ? kFromOtherData : source));
+      dict.Set(std::move(key), WithSource(entry.value, SourceOf(entry.key.bytes(), entry.value, source)));
     }
     AliasReasoning(&dict);
     WEFT_ASSIGN_OR_RETURN(Value value, jinja::MakeDict(std::move(dict)));
@@ -195,6 +210,21 @@ StatusOr<jinja::Text> ChatTemplate::Render(const ChatInput& input) const {
   if (!input.keep_system || !text.ok() || Says(*text, kFromFirstMessage)) return text;
   WEFT_ASSIGN_OR_RETURN(const Value merged, WithSystemInUser(messages));
   return RenderMarked(merged, input);
+}
+
+std::string ChatTemplate::GenerationPrompt() const {
+  jinja::Dict question;
+  question.Set(jinja::Text("role"), Value("user"));
+  question.Set(jinja::Text("content"), Value("Is it?"));
+  const StatusOr<Value> message = jinja::MakeDict(std::move(question));
+  WEFT_CHECK_OK(message);
+  const StatusOr<Value> messages = jinja::MakeList({*message});
+  WEFT_CHECK_OK(messages);
+  const StatusOr<jinja::Text> asked = Render({.messages = *messages, .add_generation_prompt = true});
+  const StatusOr<jinja::Text> told = Render({.messages = *messages});
+  if (!asked.ok() || !told.ok() || asked->bytes().compare(0, told->size(), told->bytes()) != 0) return "";
+  const bool is_of_template = asked->marks().empty() || asked->marks().back().end <= told->size();
+  return is_of_template ? asked->bytes().substr(told->size()) : "";
 }
 
 StatusOr<jinja::Text> ChatTemplate::RenderMarked(const Value& messages, const ChatInput& input) const {

@@ -20,7 +20,7 @@ namespace weft {
 
 // The sources that a rendered text names in its marks (jinja::Origin::source).
 inline constexpr int32_t kFromTemplate = 0;
-inline constexpr int32_t kFromOtherData = 1;  // tools, documents, roles, names, keys of messages
+inline constexpr int32_t kFromOtherData = 1;  // tools, documents, unusual roles, names, keys of messages
 inline constexpr int32_t kFromFirstMessage = 2;  // and on: what message i says has source 2 + i
 
 struct ChatInput {
@@ -52,6 +52,10 @@ class ChatTemplate {
   // Thread-safe. Errors begin with the template's name and line, be they the template's refusal of the conversation
   // (raise_exception) or a limit on time and memory (data/jinja/budget.h).
   StatusOr<jinja::Text> Render(const ChatInput& input) const;
+
+  // What a prompt ends with so that the assistant speaks next; empty where the template has no such text, or where asking
+  // for it changes what stands before it. Renders a question twice.
+  std::string GenerationPrompt() const;
 
   // Whether Render sets this variable itself (messages, bos_token, ...), so that no client's may take its place.
   static bool Sets(std::string_view variable);

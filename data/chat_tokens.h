@@ -1,9 +1,11 @@
 // Tokens and loss mask of a rendered conversation.
 //
 // The mask is 1 for tokens whose text came from an assistant's message, for what the template wrote between parts of
-// one such message (the marks around tool calls), and for what it wrote after it up to the control token that ends the
-// turn, that token included: a model that is not trained on it never stops. Where a template says by {% generation %}
-// what the assistant wrote, that counts instead.
+// one such message (the marks around tool calls), for what it wrote between its generation prompt and the message, which
+// in use the model has to begin with (<think>, the opening of a tool call), and for what it wrote after the message up to
+// the control token that ends the turn, that token included: a model that is not trained on it never stops. Where a
+// template says by {% generation %} what the assistant wrote, that counts instead, but for what belongs to messages that
+// are not in the loss.
 //
 // Control tokens come only out of text that the template itself wrote: "<|im_end|>" in a message is text.
 #pragma once
@@ -32,10 +34,18 @@ struct ByteRange {
   size_t begin = 0, end = 0;
 };
 
+// What a template says about where an assistant's turns are.
+struct TurnMarks {
+  bool by_generation = false;     // it marks them itself
+  std::string generation_prompt;  // ChatTemplate::GenerationPrompt; may be empty
+
+  static TurnMarks Of(const ChatTemplate& chat_template);  // renders
+};
+
 // Where in `text` an assistant speaks, ascending and apart. `sources_in_loss`: by source (data/chat_template.h), whether
-// it counts. `by_generation`: the template marks it itself. Without the ends of turns.
+// it counts. Without the ends of turns.
 std::vector<ByteRange> SpokenRanges(const jinja::Text& text, absl::Span<const uint8_t> sources_in_loss,
-                                    bool by_generation);
+                                    const TurnMarks& turn_marks);
 
 // `spoken`: as above. With `ends_turns`, each goes on up to the next control token where nobody else speaks before it.
 // `add_special_tokens`: as a tokenizer does; templates write theirs.

@@ -1,6 +1,7 @@
 // The messages of OpenAI and of ShareGPT.
 #include "data/message_list.h"
 
+#include <optional>
 #include <utility>
 
 #include "data/jinja/json_value.h"
@@ -27,6 +28,29 @@ StatusOr<Value> WithArgumentObjects(const Value& call) {
     if (parsed.ok() && parsed->AsDict() != nullptr) result.Set(jinja::Text("arguments"), *std::move(parsed));
   }
   return MakeDict(std::move(result));
+}
+
+// A message's content as one text: a string as it is, of OpenAI's list of parts the texts. Templates write lists of parts
+// in ways of their own, or not at all.
+StatusOr<Value> ReadContent(const Value& content) {
+  if (content.AsText() != nullptr || content.is_none()) return content;
+  if (content.AsList() == nullptr) return UserError("content: expected a text or a list of parts, found ", content.TypeName());
+  jinja::Text text;
+  for (size_t i = 0; i < content.AsList()->items.size(); ++i) {
+    const Dict* part = content.AsList()->items[i].AsDict();
+    const Value* type = part == nullptr ? nullptr : part->Find("type");
+    if (type == nullptr || type->AsText() == nullptr) {
+      return UserError("content[", i, "]: expected a part with a string 'type', such as {\"type\": \"text\", \"text\": \"...\"}");
+    }
+    if (type->AsText()->bytes() != "text") {
+      return UserError("content[", i, "]: parts of type '", type->AsText()->bytes().substr(0, 100), "' are not supported; "
+                       "expected only parts of type 'text'");
+    }
+    const Value* said = part->Find("text");
+    if (said == nullptr || said->AsText() == nullptr) return UserError("content[", i, "]: expected a string 'text' in the part");
+    text.Append(*said->AsText());
+  }
+  return Value(std::move(text));
 }
 
 StatusOr<Value> ReadToolCalls(const Value& calls) {
@@ -59,6 +83,33 @@ StatusOr<std::string_view> RoleOfShareGpt(std::string_view from) {
   return UserError("from: '", from, "' is not known; expected human, gpt, system, observation or function_call");
 }
 
+// A call as data sets of ShareGPT's form write it, {"name", "arguments"}, as OpenAI's messages have it; nothing where it is
+// another thing.
+StatusOr<std::optional<Value>> AsToolCall(const Value& value) {
+  const Dict* call = value.AsDict();
+  const Value* name = call == nullptr ? nullptr : call->Find("name");
+  const Value* arguments = call == nullptr ? nullptr : call->Find("arguments");
+  if (name == nullptr || name->AsText() == nullptr || arguments == nullptr) return std::nullopt;
+  Dict wrapped;
+  wrapped.Set(jinja::Text("type"), Value("function"));
+  wrapped.Set(jinja::Text("function"), value);
+  WEFT_ASSIGN_OR_RETURN(Value made, MakeDict(std::move(wrapped)));
+  return made;
+}
+
+// The calls in a text that is JSON of one or of a list; none where it is anything else.
+StatusOr<std::vector<Value>> CallsIn(const std::string& text) {
+  const StatusOr<Value> json = jinja::ParseJsonValue(text, "the call");
+  if (!json.ok()) return std::vector<Value>();
+  std::vector<Value> calls;
+  for (const Value& item : json->AsList() == nullptr ? std::vector<Value>{*json} : json->AsList()->items) {
+    WEFT_ASSIGN_OR_RETURN(std::optional<Value> call, AsToolCall(item));
+    if (!call.has_value()) return std::vector<Value>();
+    calls.push_back(*std::move(call));
+  }
+  return calls;
+}
+
 }  // namespace
 
 Status MessageList::Add(std::string_view role, std::string_view content) {
@@ -80,8 +131,9 @@ Status MessageList::AddMessage(const Value& value, bool may_be_in_loss) {
   const Value* calls = dict->Find("tool_calls");
   if (content == nullptr && calls == nullptr) return UserError("expected 'content' or 'tool_calls'");
   WEFT_ASSIGN_OR_RETURN(const bool weight, ReadWeight(*dict));
+  WEFT_ASSIGN_OR_RETURN(Value text, ReadContent(content == nullptr ? Value() : *content));
   Dict message = *dict;
-  if (content == nullptr) message.Set(jinja::Text("content"), Value());
+  message.Set(jinja::Text("content"), std::move(text));
   if (calls != nullptr && !calls->is_none()) {
     WEFT_ASSIGN_OR_RETURN(Value read, ReadToolCalls(*calls));
     message.Set(jinja::Text("tool_calls"), std::move(read));
@@ -100,7 +152,21 @@ Status MessageList::AddShareGpt(const Value& value) {
   if (from == nullptr || from->AsText() == nullptr) return UserError("expected a string 'from'");
   if (content == nullptr || content->AsText() == nullptr) return UserError("expected a string 'value'");
   WEFT_ASSIGN_OR_RETURN(const std::string_view role, RoleOfShareGpt(from->AsText()->bytes()));
+  if (from->AsText()->bytes() == "function_call") {
+    WEFT_ASSIGN_OR_RETURN(std::vector<Value> calls, CallsIn(content->AsText()->bytes()));
+    if (!calls.empty()) return AddCalls(std::move(calls));
+  }
   return Add(role, content->AsText()->bytes());
+}
+
+Status MessageList::AddCalls(std::vector<Value> calls) {
+  Dict message;
+  message.Set(jinja::Text("role"), Value("assistant"));
+  message.Set(jinja::Text("content"), Value(""));  // not null, in which Qwen3's template seeks a text
+  WEFT_ASSIGN_OR_RETURN(Value list, MakeList(std::move(calls)));
+  message.Set(jinja::Text("tool_calls"), std::move(list));
+  WEFT_ASSIGN_OR_RETURN(const Value made, MakeDict(std::move(message)));
+  return AddMessage(made, /*may_be_in_loss=*/true);
 }
 
 Status MessageList::AddMessages(const Record& record, const std::string& key, bool may_be_in_loss) {

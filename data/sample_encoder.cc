@@ -22,6 +22,7 @@ SampleEncoder::SampleEncoder(const Tokenizer& tokenizer, RecordReading reading, 
     : tokenizer_(tokenizer),
       reading_(std::move(reading)),
       chat_template_(std::move(chat_template)),
+      turn_marks_(chat_template_.ok() ? TurnMarks::Of(*chat_template_) : TurnMarks{}),
       rendering_(rendering) {}
 
 StatusOr<EncodedSample> SampleEncoder::Encode(const Document& document) const {
@@ -93,9 +94,8 @@ StatusOr<EncodedSample> SampleEncoder::EncodeConversation(const Sample& sample) 
   WEFT_ASSIGN_OR_RETURN(const jinja::Text text, chat_template_->Render(input));
   std::vector<uint8_t> sources_in_loss(kFromFirstMessage, 0);
   sources_in_loss.insert(sources_in_loss.end(), sample.in_loss.begin(), sample.in_loss.end());
-  const bool by_generation = chat_template_->marks_generation();
-  MaskedTokens masked = EncodeMasked(tokenizer_, text, SpokenRanges(text, sources_in_loss, by_generation),
-                                     /*ends_turns=*/!by_generation, /*add_special_tokens=*/false);
+  MaskedTokens masked = EncodeMasked(tokenizer_, text, SpokenRanges(text, sources_in_loss, turn_marks_),
+                                     /*ends_turns=*/!turn_marks_.by_generation, /*add_special_tokens=*/false);
   const bool is_open = masked.is_open;
   return Finish(text.bytes(), std::move(masked), is_open);
 }

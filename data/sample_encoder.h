@@ -65,6 +65,7 @@ class SampleEncoder {
   const Tokenizer& tokenizer_;
   const RecordReading reading_;
   const StatusOr<ChatTemplate> chat_template_;
+  const TurnMarks turn_marks_;
   const Rendering rendering_;
 };
 

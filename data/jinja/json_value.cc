@@ -14,16 +14,18 @@ constexpr size_t kMaxDepth = 100;
 
 class ValueBuilder : public nlohmann::json_sax<nlohmann::json> {
  public:
+  explicit ValueBuilder(LongIntegers long_integers) : long_integers_(long_integers) {}
+
   bool null() override { return Add(Value()); }
   bool boolean(bool value) override { return Add(Value(value)); }
   bool number_integer(number_integer_t value) override { return Add(Value(int64_t{value})); }
   bool number_unsigned(number_unsigned_t value) override {
-    if (value > uint64_t{std::numeric_limits<int64_t>::max()}) return Fail("an integer of more than 64 bits");
+    if (value > uint64_t{std::numeric_limits<int64_t>::max()}) return AddLongInteger(static_cast<double>(value));
     return Add(Value(static_cast<int64_t>(value)));
   }
   bool number_float(number_float_t value, const string_t& digits) override {
     // An integer that is too long for 64 bits comes here.
-    if (digits.find_first_of(".eE") == std::string::npos) return Fail("an integer of more than 64 bits");
+    if (digits.find_first_of(".eE") == std::string::npos) return AddLongInteger(value);
     return Add(Value(double{value}));
   }
   bool string(string_t& value) override { return Add(Value(Text(std::move(value)))); }
@@ -58,6 +60,9 @@ class ValueBuilder : public nlohmann::json_sax<nlohmann::json> {
     if (error_.empty()) error_ = error;
     return false;
   }
+  bool AddLongInteger(double value) {
+    return long_integers_ == LongIntegers::kAsFloats ? Add(Value(value)) : Fail("an integer of more than 64 bits");
+  }
   bool Open(bool is_dict) {
     if (open_.size() == kMaxDepth) return Fail(StrCat("JSON nested more than ", kMaxDepth, " deep"));
     open_.push_back({is_dict, {}, {}, {}});
@@ -78,6 +83,7 @@ class ValueBuilder : public nlohmann::json_sax<nlohmann::json> {
     return true;
   }
 
+  const LongIntegers long_integers_;
   std::vector<OpenValue> open_;
   Value root_;
   std::string error_;
@@ -85,8 +91,8 @@ class ValueBuilder : public nlohmann::json_sax<nlohmann::json> {
 
 }  // namespace
 
-StatusOr<Value> ParseJsonValue(std::string_view text, std::string_view name) {
-  ValueBuilder builder;
+StatusOr<Value> ParseJsonValue(std::string_view text, std::string_view name, LongIntegers long_integers) {
+  ValueBuilder builder(long_integers);
   nlohmann::json::sax_parse(text.begin(), text.end(), &builder);
   return builder.Take(name);
 }

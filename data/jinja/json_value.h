@@ -7,9 +7,13 @@
 
 namespace weft::jinja {
 
-// `name` stands in messages. Fails on what is not JSON, nests deeper than 100, has a key twice, or holds an integer of more
-// than 64 bits.
-StatusOr<Value> ParseJsonValue(std::string_view text, std::string_view name);
+// What becomes of integers of more than 64 bits: data would change, settings of others may hold what nobody here reads.
+enum class LongIntegers { kRefused, kAsFloats };
+
+// `name` stands in messages. Fails on what is not JSON, nests deeper than 100, has a key twice, or holds an integer that is
+// refused.
+StatusOr<Value> ParseJsonValue(std::string_view text, std::string_view name,
+                               LongIntegers long_integers = LongIntegers::kRefused);
 
 // The value with all texts in it, keys included, marked as coming from `source`.
 Value WithSource(const Value& value, int32_t source);

@@ -160,36 +160,11 @@ StatusOr<std::vector<int32_t>> ReadPrompt(const std::string& name, const Json& v
 
 // --- A conversation --------------------------------------------------------------------------------------------------
 
-// A message's content as one text: a string as it is, of OpenAI's list of parts the texts.
-StatusOr<jinja::Value> ReadContent(const jinja::Value& content) {
-  if (content.AsText() != nullptr || content.is_none()) return content;
-  if (content.AsList() == nullptr) return UserError("content: expected a text or a list of parts");
-  jinja::Text text;
-  for (const jinja::Value& part : content.AsList()->items) {
-    const jinja::Value* type = part.AsDict() == nullptr ? nullptr : part.AsDict()->Find("type");
-    const jinja::Value* said = part.AsDict() == nullptr ? nullptr : part.AsDict()->Find("text");
-    const bool is_text = type != nullptr && type->AsText() != nullptr && type->AsText()->bytes() == "text";
-    if (!is_text || said == nullptr || said->AsText() == nullptr) {
-      return UserError(R"(content: of parts only {"type": "text", "text": "..."} is supported)");
-    }
-    text.Append(*said->AsText());
-  }
-  return jinja::Value(std::move(text));
-}
-
 // The messages as templates take them. Read from the body itself, because keys keep their order there.
 StatusOr<jinja::Value> ReadMessages(std::string_view body) {
   WEFT_ASSIGN_OR_RETURN(const jinja::Value root, jinja::ParseJsonValue(body, "the request's body"));
   WEFT_ASSIGN_OR_RETURN(const Sample sample, ReadSample(root, {.format = RecordFormat::kMessages}));
-  std::vector<jinja::Value> messages = sample.messages.AsList()->items;
-  for (size_t i = 0; i < messages.size(); ++i) {
-    jinja::Dict message = *messages[i].AsDict();
-    StatusOr<jinja::Value> content = ReadContent(*message.Find("content"));
-    if (!content.ok()) return WithContext(content.status(), StrCat("messages[", i, "]"));
-    message.Set(jinja::Text("content"), *std::move(content));
-    WEFT_ASSIGN_OR_RETURN(messages[i], jinja::MakeDict(std::move(message)));
-  }
-  return jinja::MakeList(std::move(messages));
+  return sample.messages;
 }
 
 // Variables for the template: {"enable_thinking": false}.

@@ -116,6 +116,16 @@ TEST(ChatTemplateTest, IsFoundBesideTheTokenizerOrInItsConfig) {
   EXPECT_THAT(std::string(absent.status().message()), HasSubstr("--template"));
 }
 
+TEST(ChatTemplateTest, TakesConfigsWithIntegersBeyond64Bits) {
+  const std::string config =
+      R"({"model_max_length": 1000000000000000019884624838656, "n": 18446744073709551615, "chat_template": "{{ eos_token }}",
+          "eos_token": "<e>"})";
+  const auto chat_template = ChatTemplate::OfModel("", config);
+  ASSERT_TRUE(chat_template.ok()) << chat_template.status();
+  EXPECT_EQ(chat_template->Render({.messages = Messages("[]")})->bytes(), "<e>");
+  EXPECT_EQ(*chat_template->IntoConfig(config), config);
+}
+
 TEST(ChatTemplateTest, GoesIntoTheConfigWithoutTouchingTheRest) {
   const auto chat_template = ChatTemplate::Parse("{{ 'é' }}", "t", "");
   ASSERT_TRUE(chat_template.ok()) << chat_template.status();
@@ -140,7 +150,7 @@ TEST(ChatTemplateTest, MarksWhatMessagesSayAndNotWhoSaysIt) {
   EXPECT_EQ(text->bytes(), "<user>a<bot>bc");
   std::string sources;
   for (size_t i = 0; i < text->size(); ++i) sources += static_cast<char>('0' + text->OriginAt(i).source);
-  EXPECT_EQ(sources, "01111020111033");
+  EXPECT_EQ(sources, "00000020111033") << "usual roles are the template's own words";
 }
 
 TEST(ChatTemplateTest, KeepsASystemMessageThatTheTemplateLeavesOutIfAsked) {

@@ -160,7 +160,9 @@ TEST(PrepareTest, RecognisesConversationFormats) {
       R"( "completion": [{"role": "assistant", "content": "a"}]})" "\n"
       R"({"messages": [{"role": "assistant", "content": "n", "weight": 0}, {"role": "assistant", "content": "a"}]})" "\n"
       R"({"prompt": "q", "completion": "a"})" "\n"
-      R"({"text": "t"})" "\n";
+      R"({"text": "t"})" "\n"
+      R"({"messages": [{"role": "user", "content": [{"type": "text", "text": "q"}, {"type": "text", "text": "r"}]},)"
+      R"( {"role": "assistant", "content": [{"type": "text", "text": "a"}]}]})" "\n";
   const PrepareOptions options{.inputs = {folder.Write("in.jsonl", records)}, .to = folder.Path("data.h5"), .tokenizer = "",
                                .columns = {}, .chat_template = folder.Write("t.jinja", kTemplate)};
   const Status status = PrepareData(options);
@@ -169,10 +171,34 @@ TEST(PrepareTest, RecognisesConversationFormats) {
               ElementsAre("u:q\na:[a<|endoftext|>]", "s:s\nu:q\na:[a<|endoftext|>]",
                           "u:x\na:[y<|endoftext|>]u:q\ni\na:[a<|endoftext|>]",
                           "u:q\na:w<|endoftext|>u:r\na:[a<|endoftext|>]", "a:n<|endoftext|>a:[a<|endoftext|>]",
-                          "u:q\na:[a<|endoftext|>]", "[<|begin_of_text|>t<|endoftext|>]"));
+                          "u:q\na:[a<|endoftext|>]", "[<|begin_of_text|>t<|endoftext|>]", "u:qr\na:[a<|endoftext|>]"));
   auto text = InspectData(options.to, {.num_samples = 2});
   ASSERT_TRUE(text.ok()) << text.status();
   EXPECT_THAT(*text, HasSubstr("u:q\na:»a<|endoftext|>«"));
+}
+
+TEST(PrepareTest, ReadsTheCallsOfShareGpt) {
+  const ScratchFolder folder;
+  const auto talk = [](const std::string& value) {
+    return R"({"conversations": [{"from": "human", "value": "q"}, {"from": "function_call", "value": )" + value +
+           R"(}, {"from": "observation", "value": "o"}]})" + "\n";
+  };
+  const std::string records = talk(R"("{\"name\": \"f\", \"arguments\": {\"x\": 1}}")") +
+                              talk(R"("[{\"name\": \"f\", \"arguments\": \"{}\"}, {\"name\": \"g\", \"arguments\": {}}]")") +
+                              talk("\"f(1)\"") + talk(R"("{\"name\": \"f\"}")") +
+                              talk(R"("[{\"name\": \"f\", \"arguments\": {}}, 5]")") + talk(R"("[]")");
+  const std::string source =
+      "{% for m in messages %}{{ m.role[0] }}:{{ m.content or '' }}{% for c in m.tool_calls or [] %}"
+      "<{{ c.type }} {{ c.function.name }} {{ c.function.arguments | tojson }}>{% endfor %}{{ eos_token }}{% endfor %}";
+  const PrepareOptions options{.inputs = {folder.Write("in.jsonl", records)}, .to = folder.Path("data.h5"), .tokenizer = "",
+                               .columns = {}, .chat_template = folder.Write("t.jinja", source)};
+  const Status status = PrepareData(options);
+  ASSERT_TRUE(status.ok()) << status;
+  const std::string before = "u:q<|endoftext|>a:", after = "<|endoftext|>]t:o<|endoftext|>";
+  EXPECT_THAT(AllShown(options.to),
+              ElementsAre(before + R"(<[function f {"x": 1}>)" + after, before + "<[function f {}><function g {}>" + after,
+                          before + "[f(1)" + after, before + R"([{"name": "f"})" + after,
+                          before + R"([[{"name": "f", "arguments": {}}, 5])" + after, before + "[[]" + after));
 }
 
 TEST(PrepareTest, StoresTheTemplateThatItRenderedBy) {
@@ -236,6 +262,11 @@ TEST(PrepareTest, RefusesRecordsByName) {
       {R"({"messages": [{"role": "assistant", "content": "x", "weight": 0.5}]})", "weight: expected 0 or 1"},
       {R"({"conversations": [{"from": "elf", "value": "x"}]})", "conversations[0]: from: 'elf' is not known"},
       {R"({"messages": []})", "has no messages"},
+      {R"({"messages": [{"role": "user", "content": [{"type": "text", "text": "x"}, {"type": "image_url"}]}]})",
+       "messages[0]: content[1]: parts of type 'image_url' are not supported"},
+      {R"({"messages": [{"role": "user", "content": [{"type": "text"}]}]})", "content[0]: expected a string 'text'"},
+      {R"({"messages": [{"role": "user", "content": ["x"]}]})", "content[0]: expected a part with a string 'type'"},
+      {R"({"messages": [{"role": "user", "content": 5}]})", "content: expected a text or a list of parts, found int"},
       {R"({"messages": [{"role": "user", "content": "x"}]})", "no chat template"},
   };
   for (const Case& c : cases) {
