@@ -72,6 +72,32 @@ TEST(PrepareTest, ReadsFoldersInOrderAndSkipsWhatIsNotText) {
   EXPECT_THAT(*text, HasSubstr("\"empty_documents_dropped\": 1"));
 }
 
+// Cut behind line breaks, or between characters; the texts put together are the file.
+TEST(PrepareTest, CutsLargeTextsIntoDocuments) {
+  const ScratchFolder folder;
+  folder.Write("in/a.txt", "one\ntwo\nthree four\nééééééééé\n\nlast");
+  folder.Write("in/b.txt", "0123456789");
+  folder.Write("in/half.txt", "this begins as text\n\xE9 and is none");
+  const PrepareOptions options{.inputs = {folder.Path("in")}, .to = folder.Path("data.h5"), .tokenizer = "", .max_text_bytes = 11};
+  const Status status = PrepareData(options);
+  ASSERT_TRUE(status.ok()) << status;
+  EXPECT_THAT(DocumentsOf(options.to),
+              ElementsAre("one\ntwo\n", "three four\n", "ééééé", "éééé\n\n", "last", "0123456789"));
+}
+
+TEST(PrepareTest, SaysWhichDocumentHasTooManyTokens) {
+  const ScratchFolder folder;
+  const std::string path = folder.Write("in.txt", "short\nlonger line\n");
+  PrepareOptions options{.inputs = {path}, .to = folder.Path("data.h5"), .tokenizer = "", .sequence_length = 8, .max_text_bytes = 12,
+                         .max_sample_tokens = 10};
+  const Status status = PrepareData(options);
+  EXPECT_EQ(ExitCode(status), 2);
+  EXPECT_EQ(status.message(), path + ", from byte 6: 14 tokens are too many for one document; at most 10 are taken: cut it into "
+                                     "several, or choose --too-long cut or drop");
+  options.too_long = "cut";
+  EXPECT_TRUE(PrepareData(options).ok());
+}
+
 TEST(PrepareTest, ReadsJsonLines) {
   const ScratchFolder folder;
   const std::string path = folder.Write("in.jsonl", "{\"text\": \"one\\ntwo\"}\n\n{\"text\": \"\"}\r\n"
