@@ -56,8 +56,8 @@ StatusOr<std::unique_ptr<Tokenizer>> LoadTokenizer(const std::string& path) {
   if (path.empty()) return Tokenizer::ByteLevel();
   WEFT_ASSIGN_OR_RETURN(std::unique_ptr<Tokenizer> tokenizer, Tokenizer::Load(path));
   if (!tokenizer->eos_id().has_value()) {
-    return UserError("tokenizer: ", path, " names no eos_token, which ends every document: add \"eos_token\" to its "
-                     "tokenizer_config.json");
+    return UserError("tokenizer: ", path, " names no eos_token, which ends every document, and neither do special_tokens_map.json, "
+                     "generation_config.json and config.json beside it: add \"eos_token\" to its tokenizer_config.json");
   }
   return tokenizer;
 }

@@ -18,6 +18,7 @@
 #include "data/sentencepiece_file.h"
 #include "data/sentencepiece_model.h"
 #include "data/token_decoder.h"
+#include "data/token_roles.h"
 #include "data/utf8.h"
 
 namespace weft {
@@ -156,9 +157,14 @@ StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::Load(const std::string& path) {
       return DataError(config_path.string(), " is empty: restore it, or remove it if the tokenizer has none");
     }
   }
-  if (file.extension() != ".model") return Parse(std::move(text), std::move(config_json), file.string());
-  WEFT_ASSIGN_OR_RETURN(TokenizerTexts texts, ReadSentencePieceFile(text, std::move(config_json), file.string()));
-  return Parse(std::move(texts.json), std::move(texts.config_json), file.string());
+  TokenizerTexts texts = {std::move(text), std::move(config_json)};
+  if (file.extension() == ".model") {
+    WEFT_ASSIGN_OR_RETURN(texts, ReadSentencePieceFile(texts.json, std::move(texts.config_json), file.string()));
+  }
+  WEFT_ASSIGN_OR_RETURN(std::unique_ptr<Tokenizer> tokenizer, Parse(texts.json, texts.config_json, file.string()));
+  WEFT_ASSIGN_OR_RETURN(std::string with_roles, WithTokenRoles(texts.config_json, file.parent_path(), *tokenizer));
+  if (with_roles == texts.config_json) return tokenizer;
+  return Parse(std::move(texts.json), std::move(with_roles), file.string());
 }
 
 StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::Parse(std::string json, std::string config_json,

@@ -98,6 +98,33 @@ TEST(PrepareTest, SaysWhichDocumentHasTooManyTokens) {
   EXPECT_TRUE(PrepareData(options).ok());
 }
 
+// As in a published GPT-2's folder, whose tokenizer_config.json names no tokens.
+TEST(PrepareTest, FindsTheTokensThatEndTextsBesideTheTokenizer) {
+  const ScratchFolder folder;
+  folder.Write("m/tokenizer.json", Tokenizer::ByteLevel()->json());
+  folder.Write("m/tokenizer_config.json", R"({"model_max_length": 1024})");
+  const PrepareOptions options{.inputs = {folder.Write("in.txt", "a text")}, .to = folder.Path("data.h5"), .tokenizer = folder.Path("m")};
+  const Status status = PrepareData(options);
+  EXPECT_EQ(ExitCode(status), 2);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("names no eos_token"));
+  const auto roles_with = [&](const std::string& file, const std::string& text) {
+    folder.Write("m/" + file, text);
+    const Status prepared = PrepareData(options);
+    EXPECT_TRUE(prepared.ok()) << prepared;
+    const auto store = TokenStore::Open(options.to);
+    const auto carried = Tokenizer::Parse((*store)->tokenizer_json(), (*store)->tokenizer_config_json(), "store");
+    EXPECT_THAT((*store)->tokenizer_config_json(), HasSubstr("\"model_max_length\": 1024"));
+    return std::pair((*carried)->bos_id().value_or(-1), (*carried)->eos_id().value_or(-1));
+  };
+  EXPECT_EQ(roles_with("config.json", R"({"bos_token_id": 50256, "eos_token_id": [257, 258]})"), std::pair(-1, 257))
+      << "a first id; none that the tokenizer lacks";
+  EXPECT_EQ(roles_with("generation_config.json", R"({"bos_token_id": 257, "eos_token_id": 258})"), std::pair(257, 258));
+  EXPECT_EQ(roles_with("special_tokens_map.json", R"({"bos_token": "<|none|>", "eos_token": {"content": "<|endoftext|>"}})"),
+            std::pair(257, 257));
+  EXPECT_EQ(roles_with("tokenizer_config.json", R"({"model_max_length": 1024, "bos_token": null, "eos_token": "<|pad|>"})"),
+            std::pair(-1, 258));
+}
+
 TEST(PrepareTest, ReadsJsonLines) {
   const ScratchFolder folder;
   const std::string path = folder.Write("in.jsonl", "{\"text\": \"one\\ntwo\"}\n\n{\"text\": \"\"}\r\n"
