@@ -402,6 +402,18 @@ TEST(TokenizerFileTest, MetaspaceStreamsWithoutItsFirstSpace) {
   EXPECT_EQ(Stream(**tokenizer, ids), "a b");
 }
 
+// As in transformers 5, which forgets them where there is a tokenizer.json.
+TEST(TokenizerFileTest, ItsPostProcessorAloneAddsTokens) {
+  for (const char* config : {R"({"bos_token": "<s>", "eos_token": "ab", "add_bos_token": true, "add_eos_token": true})",
+                             R"({"bos_token": "<s>", "tokenizer_class": "LlamaTokenizerFast", "add_bos_token": true})"}) {
+    EXPECT_THAT((*Tokenizer::Parse(SmallFile().dump(), config, "t"))->Encode("b"), ElementsAre(1)) << config;
+  }
+  nlohmann::json file = SmallFile();
+  file["post_processor"] = {{"type", "RobertaProcessing"}, {"cls", {"<s>", 5}}, {"sep", {"ab", 2}}};
+  const char* config = R"({"bos_token": "<s>", "eos_token": "ab", "add_bos_token": false, "add_eos_token": false})";
+  EXPECT_THAT((*Tokenizer::Parse(file.dump(), config, "t"))->Encode("b"), ElementsAre(5, 1, 2));
+}
+
 TEST(TokenizerFileTest, RefusesByNameWithThePlace) {
   struct Case {
     std::string pointer;
