@@ -75,7 +75,7 @@ StatusOr<ChatTemplate> LoadTemplate(const PrepareOptions& options, const Tokeniz
 }
 
 // Raised with every change of this folder that encodes a document otherwise: the parts of an earlier weft are then made anew.
-constexpr int kEncodingVersion = 2;
+constexpr int kEncodingVersion = 3;
 
 // Digest of all that decides how a document is encoded.
 std::string EncodingDigest(PrepareOptions options, const Tokenizer& tokenizer, const StatusOr<ChatTemplate>& chat_template,

@@ -61,7 +61,7 @@ struct Tokenizer::Parts {
                   std::vector<EncodedPart>* parts) const;
   void EncodeSegment(const Segment& raw, bool begins_text, bool allow_control_tokens, Bpe::Scratch* scratch,
                      std::vector<int32_t>* ids) const;
-  void EncodePiece(std::string_view piece, Bpe::Scratch* scratch, std::vector<int32_t>* ids) const;
+  void EncodePiece(std::string_view piece, bool begins_text, Bpe::Scratch* scratch, std::vector<int32_t>* ids) const;
 };
 
 Status Tokenizer::Parts::ReadStages(const JsonView& json) {
@@ -221,15 +221,16 @@ void Tokenizer::Parts::EncodeSegment(const Segment& raw, bool begins_text, bool 
     } else {
       Pieces pieces(std::string(segment.text), begins_text);
       pre_tokenizer->Cut(&pieces);
-      for (size_t i = 0; i < pieces.spans.size(); ++i) EncodePiece(pieces[i], scratch, ids);
+      for (size_t i = 0; i < pieces.spans.size(); ++i) EncodePiece(pieces[i], begins_text && i == 0, scratch, ids);
     }
     begins_text = false;
   }
 }
 
-void Tokenizer::Parts::EncodePiece(std::string_view piece, Bpe::Scratch* scratch, std::vector<int32_t>* ids) const {
+void Tokenizer::Parts::EncodePiece(std::string_view piece, bool begins_text, Bpe::Scratch* scratch,
+                                   std::vector<int32_t>* ids) const {
   if (sentencepiece == nullptr) return bpe.Encode(piece, scratch, ids);
-  WEFT_CHECK(sentencepiece->Encode(piece, ids));  // a model that was loaded encodes any UTF-8
+  WEFT_CHECK(sentencepiece->Encode(piece, begins_text, ids));  // a model that was loaded encodes any UTF-8
 }
 
 std::vector<int32_t> Tokenizer::Encode(std::string_view text, const EncodeOptions& options,

@@ -311,6 +311,26 @@ TEST(SentencePieceTest, TravelsAsJsonAndIsSavedAsItWas) {
   EXPECT_FALSE(std::filesystem::exists(folder.Path("out/tokenizer.json")));
 }
 
+// Without legacy as transformers 5.24 encodes it.
+TEST(SentencePieceTest, OnlyTheFirstTextGetsASpaceWithoutLegacy) {
+  WEFT_NEED_FIXTURES();
+  const ScratchFolder folder;
+  folder.Write("tokenizer.model", *ReadFile(std::string(std::getenv("WEFT_FIXTURES")) + "/models/stories260K/hf/tokenizer.model"));
+  const auto tokens_with = [&](const std::string& config) {
+    folder.Write("tokenizer_config.json", config);
+    const auto loaded = Tokenizer::Load(folder.Path());
+    const auto carried = Tokenizer::Parse((*loaded)->json(), (*loaded)->config_json(), "a store");
+    std::vector<std::string> tokens;
+    for (const int32_t id : (*carried)->Encode("a</s>b c</s> d", {.add_special_tokens = false, .allow_control_tokens = true})) {
+      tokens.push_back(*(*carried)->TokenOf(id));
+    }
+    return tokens;
+  };
+  EXPECT_THAT(tokens_with(R"({"legacy": false})"), ElementsAre("▁a", "</s>", "b", "▁c", "</s>", "▁d"));
+  EXPECT_THAT(tokens_with(R"({"legacy": true})"), ElementsAre("▁a", "</s>", "▁b", "▁c", "</s>", "▁", "▁d")) << "as the library does";
+  EXPECT_EQ(tokens_with("{}"), tokens_with(R"({"legacy": true})"));
+}
+
 TEST(SentencePieceTest, RefusesWhatIsNoModel) {
   const ScratchFolder folder;
   for (const char* bytes : {"", "{}", "\n\x0e\n\x05<unk>", "version https://git-lfs.github.com/spec/v1"}) {
