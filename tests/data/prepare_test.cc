@@ -125,6 +125,15 @@ TEST(PrepareTest, FindsTheTokensThatEndTextsBesideTheTokenizer) {
             std::pair(-1, 258));
 }
 
+// What of the data reaches a terminal is shown, and not obeyed.
+TEST(PrepareTest, SamplesShowControlCharacters) {
+  const ScratchFolder folder;
+  const PrepareOptions options{.inputs = {folder.Write("in.txt", "red\x1b[31m\a\x7f\r\n\té\u009b2J")}, .to = folder.Path("data.h5"),
+                               .tokenizer = ""};
+  ASSERT_TRUE(PrepareData(options).ok());
+  EXPECT_THAT(*InspectData(options.to, {.num_samples = 1}), HasSubstr("red\\x1b[31m\\x07\\x7f\\x0d\n\té\\u009b2J"));
+}
+
 TEST(PrepareTest, ReadsJsonLines) {
   const ScratchFolder folder;
   const std::string path = folder.Write("in.jsonl", "{\"text\": \"one\\ntwo\"}\n\n{\"text\": \"\"}\r\n"
