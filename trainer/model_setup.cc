@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "core/cuda_device.h"
-#include "core/file.h"
 #include "core/log.h"
 #include "core/progress.h"
 #include "data/chat_tokens.h"
@@ -80,13 +79,16 @@ nlohmann::json SectionJson(const ModelSection& m) {
 
 // A model trained on ids of one tokenizer is noise under another.
 Status CheckSameTokenizer(const RunConfig& config, const TokenStore& store) {
-  const StatusOr<std::string> theirs = ReadFile(config.model.path + "/tokenizer.json");
-  if (absl::IsNotFound(theirs.status())) return absl::OkStatus();
+  const StatusOr<std::unique_ptr<Tokenizer>> theirs = Tokenizer::Load(config.model.path);
+  if (absl::IsNotFound(theirs.status())) {
+    LogInfo("model.path: ", config.model.path, " holds no tokenizer, so whether ", store.path(),
+            " was tokenised with the model's own is not known");
+    return absl::OkStatus();
+  }
   WEFT_RETURN_IF_ERROR(theirs.status());
-  if (*theirs == store.tokenizer_json()) return absl::OkStatus();
-  return UserError(store.path(), " was tokenised with another tokenizer than ", config.model.path,
-                   "/tokenizer.json; prepare it again: weft data prepare INPUT... --tokenizer ", config.model.path,
-                   " --to ", store.path());
+  if ((*theirs)->json() == store.tokenizer_json()) return absl::OkStatus();
+  return UserError(store.path(), " was tokenised with another tokenizer than that of ", config.model.path,
+                   "; prepare it again: weft data prepare INPUT... --tokenizer ", config.model.path, " --to ", store.path());
 }
 
 std::string Join(const std::vector<int64_t>& ids) {
