@@ -4,9 +4,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <utility>
 
 #include "core/cuda_device.h"
+#include "core/file.h"
 #include "core/log.h"
 #include "core/progress.h"
 #include "data/chat_tokens.h"
@@ -150,6 +152,13 @@ StatusOr<ModelConfig> ResolveModel(const RunConfig& config, const TokenStore& st
                      model.max_position_embeddings);
   }
   return model;
+}
+
+StatusOr<std::string> ReadGenerationConfig(const RunConfig& config) {
+  const std::filesystem::path file = std::filesystem::path(config.model.path) / "generation_config.json";
+  std::error_code ignored;
+  if (config.model.path.empty() || !std::filesystem::exists(file, ignored)) return "";
+  return ReadFile(file.string());
 }
 
 ParamLayoutOptions LayoutOptionsOf(const RunConfig& config) {
