@@ -81,9 +81,9 @@ TEST(AddedTokensTest, AShorterOneStandsWhereTheLongestMayNot) {
 }
 
 // Some published tokenizers have 28,700 of them, for the codes of audio. Trying each of them at each place, and sorting them
-// at each of them, took minutes.
+// at each of them, took minutes; walking the list at the end of each of its objects, as the parser did, seconds.
 TEST(AddedTokensTest, ManyCostLittle) {
-  constexpr int kTokens = 30000;
+  constexpr int kTokens = 100000;
   Json file = Json::parse(Tokenizer::ByteLevel()->json());
   std::string text;
   for (int i = 0; i < kTokens; ++i) {
@@ -98,7 +98,7 @@ TEST(AddedTokensTest, ManyCostLittle) {
   const std::vector<int32_t> ids = (*tokenizer)->Encode(text, {.allow_control_tokens = true});
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
   EXPECT_EQ(std::count_if(ids.begin(), ids.end(), [](int32_t id) { return id >= 272; }), kTokens);
-  EXPECT_LT(took.count(), 8);  // s; it is some tenths of one, and a hundred times this with a search through all
+  EXPECT_LT(took.count(), 8);  // s; it is about one, and hours with a search through all
 }
 
 }  // namespace
