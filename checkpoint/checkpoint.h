@@ -26,6 +26,7 @@ struct CheckpointInfo {
   int64_t samples = 0;                // sequences consumed
   std::string config_yaml;            // the run's resolved configuration
   std::string model_config_json;      // Hugging Face's config.json
+  std::string generation_config_json{};  // that of the model whose weights the run began with; older checkpoints lack it
   std::string tokenizer_json;         // Hugging Face's tokenizer.json
   std::string tokenizer_config_json;  // Hugging Face's tokenizer_config.json
   std::string table_yaml{};           // how rows of a table became text: data/table_spec.h

@@ -21,7 +21,8 @@ constexpr Text kTexts[] = {{"config_yaml", &CheckpointInfo::config_yaml},
                            {"tokenizer_config_json", &CheckpointInfo::tokenizer_config_json},
                            {"data_digest", &CheckpointInfo::data_digest},
                            {"mesh", &CheckpointInfo::mesh}};
-constexpr Text kOptionalTexts[] = {{"table_yaml", &CheckpointInfo::table_yaml},
+constexpr Text kOptionalTexts[] = {{"generation_config_json", &CheckpointInfo::generation_config_json},
+                                   {"table_yaml", &CheckpointInfo::table_yaml},
                                    {"step_history_json", &CheckpointInfo::step_history_json},
                                    {"verified", &CheckpointInfo::verified}};
 

@@ -37,12 +37,17 @@ Json AddedTokenId(const Json& tokenizer, const std::string& text) {
 
 std::string Pretty(const Json& value) { return value.dump(2) + "\n"; }
 
-Json GenerationConfig(const Json& config, const Json& tokenizer, const Json& tokenizer_config) {
+// The special ids of what was trained, and what the model that training began with says of sampling.
+Json GenerationConfig(const Json& config, const Json& tokenizer, const Json& tokenizer_config, const Json& begun_with) {
   Json generation = Json::object();
   for (const std::string kind : {"bos", "eos", "pad"}) {
     Json id = config.value(kind + "_token_id", Json());
     if (id.is_null()) id = AddedTokenId(tokenizer, TokenText(tokenizer_config.value(kind + "_token", Json())));
     if (!id.is_null()) generation[kind + "_token_id"] = id;
+  }
+  for (const auto& [key, value] : begun_with.items()) {
+    const bool is_ours = key == "bos_token_id" || key == "eos_token_id" || key == "pad_token_id";
+    if (!is_ours && key != "_from_model_config") generation[key] = value;
   }
   return generation;
 }
@@ -71,11 +76,12 @@ StatusOr<ModelFolderTexts> MakeModelFolderTexts(const CheckpointInfo& info, DTyp
   WEFT_ASSIGN_OR_RETURN(Json config, ParseObject(info.model_config_json, kConfigFile));
   WEFT_ASSIGN_OR_RETURN(const Json tokenizer, ParseObject(info.tokenizer_json, kTokenizerFile));
   WEFT_ASSIGN_OR_RETURN(const Json tokenizer_config, ParseObject(info.tokenizer_config_json, kTokenizerConfigFile));
+  WEFT_ASSIGN_OR_RETURN(const Json begun_with, ParseObject(info.generation_config_json, kGenerationConfigFile));
   config["torch_dtype"] = dtype == DType::kBF16 ? "bfloat16" : "float32";
   if (config.contains("dtype")) config["dtype"] = config["torch_dtype"];  // as transformers 5 calls it
   ModelFolderTexts texts;
   texts[kConfigFile] = Pretty(config);
-  texts[kGenerationConfigFile] = Pretty(GenerationConfig(config, tokenizer, tokenizer_config));
+  texts[kGenerationConfigFile] = Pretty(GenerationConfig(config, tokenizer, tokenizer_config, begun_with));
   if (!info.tokenizer_json.empty()) WEFT_RETURN_IF_ERROR(AddTokenizerFile(tokenizer, info.tokenizer_json, &texts));
   if (!info.tokenizer_config_json.empty()) texts[kTokenizerConfigFile] = info.tokenizer_config_json;
   if (!info.table_yaml.empty()) texts[kTableFile] = info.table_yaml;

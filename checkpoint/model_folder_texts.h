@@ -19,7 +19,7 @@ inline constexpr char kTableFile[] = "table.yaml";  // weft's own: `weft data re
 using ModelFolderTexts = std::map<std::string, std::string>;  // file name -> contents
 
 // config.json is the checkpoint's with the dtype of the export; generation_config.json has the special ids of
-// config.json or else of the tokenizer; the tokenizer's files and table.yaml are as they were, and absent where the
+// config.json or else of the tokenizer, and all else as the model had it that the run began with; the tokenizer's files and table.yaml are as they were, and absent where the
 // checkpoint has none.
 StatusOr<ModelFolderTexts> MakeModelFolderTexts(const CheckpointInfo& info, DType dtype);
 

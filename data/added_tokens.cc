@@ -1,7 +1,9 @@
-// Search by first byte: files have a few hundred added tokens at most, nearly all of which begin with '<'.
+// Search by bisection among the patterns that begin with the same byte: some files have tens of thousands of added tokens,
+// nearly all of which begin with '<'.
 #include "data/added_tokens.h"
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "data/token_id.h"
@@ -51,6 +53,8 @@ StatusOr<AddedTokens> AddedTokens::Parse(const JsonView& json, const Normalizer&
       tokens.raw_.Add(token, token.content);
     }
   }
+  tokens.raw_.Sort();
+  tokens.normalized_.Sort();
   return tokens;
 }
 
@@ -64,19 +68,42 @@ absl::flat_hash_set<std::string> AddedTokens::ControlTokens() const {
 
 void AddedTokens::Matcher::Add(AddedToken token, std::string pattern) {
   if (pattern.empty()) return;  // the normalizer leaves nothing of it to find
-  std::vector<Entry>& entries = by_first_byte_[static_cast<unsigned char>(pattern.front())];
-  entries.push_back({std::move(token), std::move(pattern)});
-  std::stable_sort(entries.begin(), entries.end(),
-                   [](const Entry& a, const Entry& b) { return a.pattern.size() > b.pattern.size(); });
+  entries_.push_back({std::move(token), std::move(pattern)});
 }
 
+void AddedTokens::Matcher::Sort() {
+  std::reverse(entries_.begin(), entries_.end());  // of equal patterns the one that was added first comes last
+  std::stable_sort(entries_.begin(), entries_.end(), [](const Entry& a, const Entry& b) { return a.pattern < b.pattern; });
+  std::vector<int32_t> open;  // the entry before, and all whose patterns begin its pattern
+  for (int32_t i = 0; i < static_cast<int32_t>(entries_.size()); ++i) {
+    Entry& entry = entries_[i];
+    ++end_of_first_byte_[static_cast<unsigned char>(entry.pattern.front())];
+    while (!open.empty() && !entry.pattern.starts_with(entries_[open.back()].pattern)) open.pop_back();
+    entry.next_shorter = open.empty() ? -1 : open.back();
+    open.push_back(i);
+  }
+  std::partial_sum(end_of_first_byte_.begin(), end_of_first_byte_.end(), end_of_first_byte_.begin());
+}
+
+// All patterns that begin `rest` lie, in order, before it, and begin all that lies between: so they are the last entry that
+// is not behind `rest`, and those which begin its pattern, as far as they go along with `rest`.
 const AddedTokens::Matcher::Entry* AddedTokens::Matcher::LongestAt(std::string_view text, size_t begin,
                                                                    bool allow_special,
                                                                    const MayBeSpecial& may_be_special) const {
-  for (const Entry& entry : by_first_byte_[static_cast<unsigned char>(text[begin])]) {
-    const size_t length = entry.pattern.size();
-    if ((entry.token.special && !allow_special) || text.substr(begin, length) != entry.pattern) continue;
-    if (entry.token.special && may_be_special && !may_be_special(begin, begin + length)) continue;
+  const std::string_view rest = text.substr(begin);
+  const auto byte = static_cast<unsigned char>(rest.front());
+  const auto first = entries_.begin() + (byte == 0 ? 0 : end_of_first_byte_[byte - 1]);
+  const auto last = entries_.begin() + end_of_first_byte_[byte];
+  const auto behind = std::upper_bound(first, last, rest, [](std::string_view a, const Entry& b) { return a < b.pattern; });
+  if (behind == first) return nullptr;
+  const std::string_view nearest = (behind - 1)->pattern;
+  const size_t most = std::min(nearest.size(), rest.size());
+  const auto agreed = static_cast<size_t>(std::mismatch(nearest.begin(), nearest.begin() + most, rest.begin()).first -
+                                          nearest.begin());
+  for (int32_t i = static_cast<int32_t>(behind - 1 - entries_.begin()); i >= 0; i = entries_[i].next_shorter) {
+    const Entry& entry = entries_[i];
+    if (entry.pattern.size() > agreed || (entry.token.special && !allow_special)) continue;
+    if (entry.token.special && may_be_special && !may_be_special(begin, begin + entry.pattern.size())) continue;
     return &entry;
   }
   return nullptr;

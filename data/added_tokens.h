@@ -54,16 +54,19 @@ class AddedTokens {
   class Matcher {
    public:
     void Add(AddedToken token, std::string pattern);
+    void Sort();  // after the last Add, before the first Cut
     std::vector<Segment> Cut(std::string_view text, bool allow_special, const MayBeSpecial& may_be_special) const;
 
    private:
     struct Entry {
       AddedToken token;
       std::string pattern;
+      int32_t next_shorter = -1;  // index of the longest other entry whose pattern begins this one; -1: none
     };
     const Entry* LongestAt(std::string_view text, size_t begin, bool allow_special,
                            const MayBeSpecial& may_be_special) const;
-    std::array<std::vector<Entry>, 256> by_first_byte_;  // longest first
+    std::vector<Entry> entries_;                      // sorted by pattern
+    std::array<int32_t, 256> end_of_first_byte_ = {};  // index behind the entries that begin with the byte
   };
 
   std::vector<AddedToken> all_;

@@ -65,6 +65,14 @@ bool MayHoldRecords(const std::string& path) {
 
 bool IsText(std::string_view bytes) { return bytes.find('\0') == std::string_view::npos && IsUtf8(bytes); }
 
+// How many bytes of `text` make a document.
+size_t EndOfText(std::string_view text, size_t most) {
+  if (text.size() <= most) return text.size();
+  const size_t line_break = text.rfind('\n', most - 1);
+  if (line_break != std::string_view::npos) return line_break + 1;
+  return most - CutOffBytes(text.substr(0, most));
+}
+
 }  // namespace
 
 int64_t InputFiles::bytes() const {
@@ -114,13 +122,21 @@ StatusOr<std::optional<Document>> DocumentReader::Next() {
 StatusOr<std::optional<Document>> DocumentReader::NextOfFile(const InputFile& file) {
   if (file.path.ends_with(".jsonl")) return NextLine(file);
   if (file.named && MayHoldRecords(file.path)) return NextRecord(file);
+  return NextText(file);
+}
+
+StatusOr<std::optional<Document>> DocumentReader::NextText(const InputFile& file) {
   const std::string_view bytes = open_->bytes();
-  if (line_++ > 0) return std::nullopt;  // a text file is a single document
-  position_ = static_cast<int64_t>(bytes.size());
-  if (IsText(bytes)) return Document{std::string(bytes), file.path, false};
-  if (file.named) return DataError(file.path, ": this is not text: it holds zero bytes or is not UTF-8");
-  ++num_not_text_;
-  return std::nullopt;
+  const auto begin = static_cast<size_t>(position_);
+  if (line_++ > 0 && begin == bytes.size()) return std::nullopt;
+  if (begin == 0 && !IsText(bytes)) {  // all of it is judged before any of it is taken
+    if (file.named) return DataError(file.path, ": this is not text: it holds zero bytes or is not UTF-8");
+    ++num_not_text_;
+    return std::nullopt;
+  }
+  const std::string_view text = bytes.substr(begin, EndOfText(bytes.substr(begin), static_cast<size_t>(max_text_bytes_)));
+  position_ += static_cast<int64_t>(text.size());
+  return Document{std::string(text), begin == 0 ? file.path : StrCat(file.path, ", from byte ", begin), false};
 }
 
 StatusOr<std::optional<Document>> DocumentReader::NextLine(const InputFile& file) {

@@ -78,6 +78,24 @@ void AppendLengths(const TokenStore& store, std::string* text) {
   AppendHistogram(lengths, text);
 }
 
+// Text of the data for a terminal, which must not obey it: control characters but line breaks and tabs are written out.
+std::string Shown(std::string_view text) {
+  std::string shown;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    const auto next = static_cast<unsigned char>(i + 1 < text.size() ? text[i + 1] : 0);
+    if ((byte < 0x20 && byte != '\n' && byte != '\t') || byte == 0x7F) {
+      absl::StrAppendFormat(&shown, "\\x%02x", byte);
+    } else if (byte == 0xC2 && next >= 0x80 && next < 0xA0) {  // U+0080..U+009F; to some terminals, U+009B is ESC [
+      absl::StrAppendFormat(&shown, "\\u%04x", next);
+      ++i;
+    } else {
+      shown += text[i];
+    }
+  }
+  return shown;
+}
+
 void AppendMostFrequent(const Counts& counts, const Tokenizer& tokenizer, std::string* text) {
   std::vector<int32_t> ids(counts.by_token.size());
   for (size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<int32_t>(i);
@@ -85,7 +103,7 @@ void AppendMostFrequent(const Counts& counts, const Tokenizer& tokenizer, std::s
                    [&](int32_t a, int32_t b) { return counts.by_token[a] > counts.by_token[b]; });
   *text += absl::StrFormat("%-12s", "frequent");
   for (int i = 0; i < kMostFrequent && i < static_cast<int>(ids.size()) && counts.by_token[ids[i]] > 0; ++i) {
-    *text += absl::StrFormat(" %s (%d)", tokenizer.TokenOf(ids[i]).value_or("?"), counts.by_token[ids[i]]);
+    *text += absl::StrFormat(" %s (%d)", Shown(tokenizer.TokenOf(ids[i]).value_or("?")), counts.by_token[ids[i]]);
   }
   *text += "\n";
 }
@@ -104,13 +122,13 @@ Status AppendSample(const TokenStore& store, const Tokenizer& tokenizer, int64_t
   bool in_loss = false;
   for (int64_t i = 0; i < range.length; ++i) {
     if ((loss_mask[i] != 0) != in_loss) {
-      *text += decoder.Finish();
+      *text += Shown(decoder.Finish());
       *text += in_loss ? end : begin;
       in_loss = !in_loss;
     }
-    *text += decoder.Add(tokens[i]);
+    *text += Shown(decoder.Add(tokens[i]));
   }
-  *text += decoder.Finish();
+  *text += Shown(decoder.Finish());
   if (in_loss) *text += end;
   *text += "\n";
   return absl::OkStatus();

@@ -1,7 +1,6 @@
 // Checked access to nlohmann::json.
 #include "data/json_view.h"
 
-#include <functional>
 #include <limits>
 #include <optional>
 
@@ -32,18 +31,27 @@ bool IsDeep(std::string_view text) {
   return false;
 }
 
-// Watches a parser for objects that name a member twice, of which it would keep the last and say nothing.
-class DuplicateWatch {
+// Looks for objects that name a member twice, of which the parser keeps the last and says nothing. In a pass of its own: the
+// parser, while it asks a callback, walks the whole list around at the end of each object in it.
+class DuplicateWatch : public nlohmann::json_sax<nlohmann::json> {
  public:
-  bool operator()(int, nlohmann::json::parse_event_t event, const nlohmann::json& parsed) {
-    using Event = nlohmann::json::parse_event_t;
-    if (event == Event::object_start) open_.emplace_back();
-    if (event == Event::object_end) open_.pop_back();
-    if (event == Event::key && !open_.back().insert(parsed.get_ref<const std::string&>()).second && !found_) {
-      found_ = parsed.get<std::string>();
-    }
-    return true;
+  bool start_object(size_t) override { return open_.emplace_back(), true; }
+  bool end_object() override { return open_.pop_back(), true; }
+  bool key(std::string& name) override {
+    if (!open_.back().insert(name).second) found_ = name;
+    return !found_.has_value();  // the first ends the search
   }
+  bool null() override { return true; }
+  bool boolean(bool) override { return true; }
+  bool number_integer(int64_t) override { return true; }
+  bool number_unsigned(uint64_t) override { return true; }
+  bool number_float(double, const std::string&) override { return true; }
+  bool string(std::string&) override { return true; }
+  bool binary(nlohmann::json::binary_t&) override { return true; }
+  bool start_array(size_t) override { return true; }
+  bool end_array() override { return true; }
+  bool parse_error(size_t, const std::string&, const nlohmann::json::exception&) override { return false; }
+
   const std::optional<std::string>& found() const { return found_; }
 
  private:
@@ -56,8 +64,9 @@ class DuplicateWatch {
 StatusOr<nlohmann::json> ParseJson(std::string_view text, std::string_view name) {
   if (IsDeep(text)) return UserError(name, ": JSON nested more than ", kMaxDepth, " deep");
   try {
+    nlohmann::json value = nlohmann::json::parse(text);
     DuplicateWatch watch;
-    nlohmann::json value = nlohmann::json::parse(text, std::ref(watch));
+    nlohmann::json::sax_parse(text, &watch);
     if (watch.found()) return UserError(name, ": an object has the member '", *watch.found(), "' twice");
     return value;
   } catch (const std::exception& error) {

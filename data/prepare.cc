@@ -17,8 +17,6 @@
 #include "core/progress.h"
 #include "core/sha256.h"
 #include "core/thread_pool.h"
-#include "data/documents.h"
-#include "data/prepared_parts.h"
 #include "data/sample_encoder.h"
 #include "data/store_header.h"
 #include "data/table_fit.h"
@@ -58,8 +56,8 @@ StatusOr<std::unique_ptr<Tokenizer>> LoadTokenizer(const std::string& path) {
   if (path.empty()) return Tokenizer::ByteLevel();
   WEFT_ASSIGN_OR_RETURN(std::unique_ptr<Tokenizer> tokenizer, Tokenizer::Load(path));
   if (!tokenizer->eos_id().has_value()) {
-    return UserError("tokenizer: ", path, " names no eos_token, which ends every document: add \"eos_token\" to its "
-                     "tokenizer_config.json");
+    return UserError("tokenizer: ", path, " names no eos_token, which ends every document, and neither do special_tokens_map.json, "
+                     "generation_config.json and config.json beside it: add \"eos_token\" to its tokenizer_config.json");
   }
   return tokenizer;
 }
@@ -104,7 +102,7 @@ struct Preparation {
   PreparedParts& parts;
   ThreadPool& pool;
   const char csv_delimiter;
-  std::unique_ptr<DocumentReader> reader = std::make_unique<DocumentReader>(files, csv_delimiter);
+  std::unique_ptr<DocumentReader> reader = NewReader();
   std::vector<PartRecord> records{};  // of the parts that are finished
 
   // Finds the parts that an earlier start has finished; the reader then stands behind them.
@@ -112,6 +110,9 @@ struct Preparation {
   // Makes one more part; false where no document is left.
   StatusOr<bool> MakePart(Progress* progress);
 
+  std::unique_ptr<DocumentReader> NewReader() const {
+    return std::make_unique<DocumentReader>(files, csv_delimiter, options.max_text_bytes);
+  }
   StatusOr<std::vector<Document>> ReadBatch(int64_t most_documents);
   void AddToDigest(const std::vector<Document>& documents, Sha256* digest);
   Status Encode(const std::vector<Document>& documents, PrepareCounts* counts);
@@ -144,9 +145,9 @@ Status Preparation::Encode(const std::vector<Document>& documents, PrepareCounts
   std::vector<StatusOr<EncodedSample>> samples(documents.size());
   pool.ParallelTasks(static_cast<int64_t>(documents.size()),
                      [&](int64_t i) { samples[i] = encoder.Encode(documents[i]); });
-  for (StatusOr<EncodedSample>& encoded : samples) {
-    if (!encoded.ok()) return encoded.status();
-    EncodedSample& sample = *encoded;
+  for (size_t i = 0; i < samples.size(); ++i) {
+    if (!samples[i].ok()) return samples[i].status();
+    EncodedSample& sample = *samples[i];
     if (sample.is_dropped) {
       ++counts->dropped_rows;
     } else if (sample.is_undecided) {
@@ -157,6 +158,9 @@ Status Preparation::Encode(const std::vector<Document>& documents, PrepareCounts
       ++counts->too_long;
     } else if (!HasLoss(sample)) {
       ++counts->without_loss;
+    } else if (static_cast<int64_t>(sample.tokens.size()) > options.max_sample_tokens) {
+      return UserError(documents[i].place, ": ", sample.tokens.size(), " tokens are too many for one document; at most ",
+                       options.max_sample_tokens, " are taken: cut it into several, or choose --too-long cut or drop");
     } else {
       WEFT_RETURN_IF_ERROR(parts.Add(sample));
       ++counts->documents;
@@ -188,7 +192,7 @@ Status Preparation::TakeOver(Progress* progress) {
     documents_read += record->documents_read;
     records.push_back(*record);
   }
-  reader = std::make_unique<DocumentReader>(files, csv_delimiter);  // back to where the last good part ends
+  reader = NewReader();  // back to where the last good part ends
   for (; documents_read > 0; --documents_read) WEFT_RETURN_IF_ERROR(reader->Next().status());
   progress->Skip(reader->bytes_read() - shown);
   return absl::OkStatus();

@@ -1,6 +1,6 @@
 // `weft data prepare`: text files, folders and JSON Lines to one token store.
 //
-// A text file is a document; .jsonl, .json and .csv files hold records: text, a prompt and its completion, or a
+// A text file is a document, or several where it is large; .jsonl, .json and .csv files hold records: text, a prompt and its completion, or a
 // conversation (data/documents.h, data/conversation.h). Empty ones and those without a token in the loss are dropped and
 // counted. Folders are searched in sorted order, without hidden entries, build folders and files that are not text, and
 // it is said how many were left out. Documents are tokenised in parallel in batches of a few MiB: memory is bounded by those, the largest document,
@@ -16,6 +16,8 @@
 
 #include "core/fields.h"
 #include "core/status.h"
+#include "data/documents.h"
+#include "data/prepared_parts.h"
 
 namespace weft {
 
@@ -34,6 +36,8 @@ struct PrepareOptions {
   std::string table;                 // the specification that renders records (data/table_spec.h); empty: they are no rows
   int num_threads = 0;  // 0: the cores of this process
   int64_t part_bytes = int64_t{64} << 20;  // of text: what is lost at most when preparing is killed
+  int64_t max_text_bytes = kMaxTextBytes;  // of a document of a text file; longer files become several
+  int64_t max_sample_tokens = kMaxSampleTokens;  // more are refused
 
   void VisitFields(FieldVisitor& v) {
     v.Field("inputs", inputs, "text files, folders of text files, and .jsonl, .json, .csv and .tsv files of records");

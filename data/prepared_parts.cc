@@ -133,6 +133,7 @@ Status PreparedParts::Begin(int64_t part) {
 }
 
 Status PreparedParts::Add(const EncodedSample& sample) {
+  WEFT_CHECK_LE(sample.tokens.size(), static_cast<size_t>(kMaxSampleTokens));
   const auto size = static_cast<int32_t>(sample.tokens.size());
   AppendBytes(&size, 1, &waiting_);
   AppendBytes(&sample.hash, 1, &waiting_);

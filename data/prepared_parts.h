@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -43,6 +44,8 @@ struct PartRecord {
   void VisitFields(FieldVisitor& v);
 };
 
+inline constexpr int64_t kMaxSampleTokens = std::numeric_limits<int32_t>::max();  // that a part can hold
+
 class PreparedParts {
  public:
   // Makes the folder where it is absent. Fails where another process uses it. When this goes and no part is finished, the
@@ -59,6 +62,7 @@ class PreparedParts {
   // Begins a part, in place of what is there and of all after it; documents follow, then the record, whose sha256 is
   // filled in here.
   Status Begin(int64_t part);
+  // Of at most kMaxSampleTokens.
   Status Add(const EncodedSample& sample);
   Status Finish(PartRecord* record);
 

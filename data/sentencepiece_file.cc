@@ -78,9 +78,9 @@ std::string ConfigJson(const SentencePieceModel& model) {
   return config.dump(2) + "\n";
 }
 
-StatusOr<std::unique_ptr<SentencePieceModel>> ParseModel(std::string_view bytes, std::string_view name) {
+StatusOr<std::unique_ptr<SentencePieceModel>> ParseModel(std::string_view bytes, bool legacy, std::string_view name) {
   std::string error;
-  std::unique_ptr<SentencePieceModel> model = SentencePieceModel::Parse(bytes, &error);
+  std::unique_ptr<SentencePieceModel> model = SentencePieceModel::Parse(bytes, legacy, &error);
   if (model == nullptr) return UserError(name, ": not a model that SentencePiece can load: ", error);
   return model;
 }
@@ -89,13 +89,16 @@ StatusOr<std::unique_ptr<SentencePieceModel>> ParseModel(std::string_view bytes,
 
 StatusOr<TokenizerTexts> ReadSentencePieceFile(std::string_view model_bytes, std::string config_json,
                                                std::string_view name) {
-  WEFT_ASSIGN_OR_RETURN(const std::unique_ptr<SentencePieceModel> model, ParseModel(model_bytes, name));
+  WEFT_ASSIGN_OR_RETURN(const std::unique_ptr<SentencePieceModel> model, ParseModel(model_bytes, /*legacy=*/true, name));
   if (config_json.empty()) config_json = ConfigJson(*model);
   const std::string config_name = StrCat("the tokenizer_config.json beside ", name);
   WEFT_ASSIGN_OR_RETURN(const nlohmann::json config_value, ParseJson(config_json, config_name));
   const JsonView config(config_value, StrCat(config_name, ":"));
   WEFT_ASSIGN_OR_RETURN(const Json added_tokens, AddedTokensJson(*model, config));
   WEFT_ASSIGN_OR_RETURN(const Json post_processor, PostProcessorJson(*model, config));
+  WEFT_ASSIGN_OR_RETURN(const bool legacy, config.BoolOr("legacy", true));
+  Json model_json = {{"type", kSentencePieceType}, {"base64", absl::Base64Escape(ToAbsl(model_bytes))}};
+  if (!legacy) model_json["legacy"] = false;
   const Json file = {{"version", "1.0"},
                      {"truncation", nullptr},
                      {"padding", nullptr},
@@ -104,7 +107,7 @@ StatusOr<TokenizerTexts> ReadSentencePieceFile(std::string_view model_bytes, std
                      {"pre_tokenizer", nullptr},
                      {"post_processor", post_processor},
                      {"decoder", DecoderJson(*model)},
-                     {"model", {{"type", kSentencePieceType}, {"base64", absl::Base64Escape(ToAbsl(model_bytes))}}}};
+                     {"model", model_json}};
   return TokenizerTexts{file.dump(2, ' ', false, Json::error_handler_t::replace) + "\n", std::move(config_json)};
 }
 
@@ -117,7 +120,8 @@ StatusOr<std::string> SentencePieceBytes(const JsonView& json) {
 
 StatusOr<std::unique_ptr<SentencePieceModel>> ParseSentencePieceModel(const JsonView& json) {
   WEFT_ASSIGN_OR_RETURN(const std::string bytes, SentencePieceBytes(json));
-  return ParseModel(bytes, json.path());
+  WEFT_ASSIGN_OR_RETURN(const bool legacy, json.BoolOr("legacy", true));
+  return ParseModel(bytes, legacy, json.path());
 }
 
 }  // namespace weft

@@ -1,6 +1,6 @@
 // A tokenizer.model in the place of a tokenizer.json: what SentencePiece's file says about added tokens, the frame and
 // decoding, written as the stages of a tokenizer.json, with the file itself as its model:
-//   "model": {"type": "SentencePiece", "base64": "..."}
+//   "model": {"type": "SentencePiece", "base64": "..."}, with "legacy": false where tokenizer_config.json has that
 // That text is weft's own; token stores and checkpoints carry it, and an exported folder has the tokenizer.model again.
 #pragma once
 
@@ -20,7 +20,7 @@ struct TokenizerTexts {
 };
 
 // `model_bytes` is the tokenizer.model. `config_json` is the tokenizer_config.json beside it (add_bos_token,
-// add_eos_token and added_tokens_decoder are read), or empty: then one is made that names the model's own bos, eos and
+// add_eos_token, added_tokens_decoder and legacy are read), or empty: then one is made that names the model's own bos, eos and
 // pad. `name` stands in error messages.
 StatusOr<TokenizerTexts> ReadSentencePieceFile(std::string_view model_bytes, std::string config_json,
                                                std::string_view name);

@@ -5,16 +5,28 @@
 
 namespace weft {
 
+namespace {
+
+// A ModelProto with normalizer_spec.add_dummy_prefix false and nothing else. Protocol buffers that are put together are merged,
+// and the last value counts; the library's interface has no other way to this option.
+constexpr std::string_view kNoSpaceInFront("\x1a\x02\x18\x00", 4);
+
+}  // namespace
+
 struct SentencePieceModel::Library {
   sentencepiece::SentencePieceProcessor processor;
+  sentencepiece::SentencePieceProcessor continuing;  // for later parts of a text; loaded where they get no space in front
 };
 
 SentencePieceModel::SentencePieceModel() : library_(std::make_unique<Library>()) {}
 SentencePieceModel::~SentencePieceModel() = default;
 
-std::unique_ptr<SentencePieceModel> SentencePieceModel::Parse(std::string_view bytes, std::string* error) {
+std::unique_ptr<SentencePieceModel> SentencePieceModel::Parse(std::string_view bytes, bool legacy, std::string* error) {
   std::unique_ptr<SentencePieceModel> model(new SentencePieceModel());
-  const sentencepiece::util::Status status = model->library_->processor.LoadFromSerializedProto(bytes);
+  sentencepiece::util::Status status = model->library_->processor.LoadFromSerializedProto(bytes);
+  if (status.ok() && !legacy) {
+    status = model->library_->continuing.LoadFromSerializedProto(std::string(bytes) + std::string(kNoSpaceInFront));
+  }
   if (!status.ok()) {
     *error = status.ToString();
     return nullptr;
@@ -31,9 +43,10 @@ std::unique_ptr<SentencePieceModel> SentencePieceModel::Parse(std::string_view b
   return model;
 }
 
-bool SentencePieceModel::Encode(std::string_view text, std::vector<int32_t>* ids) const {
+bool SentencePieceModel::Encode(std::string_view text, bool begins_text, std::vector<int32_t>* ids) const {
+  const bool continues = !begins_text && library_->continuing.status().ok();
   std::vector<int> found;
-  if (!library_->processor.Encode(text, &found).ok()) return false;
+  if (!(continues ? library_->continuing : library_->processor).Encode(text, &found).ok()) return false;
   ids->insert(ids->end(), found.begin(), found.end());
   return true;
 }

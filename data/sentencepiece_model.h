@@ -16,12 +16,14 @@ namespace weft {
 class SentencePieceModel {
  public:
   // `bytes` is the file. Null, and the reason in `error`, where it is not one, or is of a kind whose tokens do not
-  // give the text back (spaces as suffixes).
-  static std::unique_ptr<SentencePieceModel> Parse(std::string_view bytes, std::string* error);
+  // give the text back (spaces as suffixes). A model that puts a space in front of a text does so with the parts of one, too,
+  // unless `legacy` (Hugging Face's name for that) is false.
+  static std::unique_ptr<SentencePieceModel> Parse(std::string_view bytes, bool legacy, std::string* error);
   ~SentencePieceModel();
 
-  // Appends the ids of `text` (UTF-8); control tokens never come out of it. Thread-safe. False where the library fails.
-  bool Encode(std::string_view text, std::vector<int32_t>* ids) const;
+  // Appends the ids of `text` (UTF-8), which begins a text or is a later part of one; control tokens never come out of it.
+  // Thread-safe. False where the library fails.
+  bool Encode(std::string_view text, bool begins_text, std::vector<int32_t>* ids) const;
 
   int32_t num_pieces() const;
   std::string PieceOf(int32_t id) const;

@@ -18,6 +18,7 @@
 #include "data/sentencepiece_file.h"
 #include "data/sentencepiece_model.h"
 #include "data/token_decoder.h"
+#include "data/token_roles.h"
 #include "data/utf8.h"
 
 namespace weft {
@@ -60,7 +61,7 @@ struct Tokenizer::Parts {
                   std::vector<EncodedPart>* parts) const;
   void EncodeSegment(const Segment& raw, bool begins_text, bool allow_control_tokens, Bpe::Scratch* scratch,
                      std::vector<int32_t>* ids) const;
-  void EncodePiece(std::string_view piece, Bpe::Scratch* scratch, std::vector<int32_t>* ids) const;
+  void EncodePiece(std::string_view piece, bool begins_text, Bpe::Scratch* scratch, std::vector<int32_t>* ids) const;
 };
 
 Status Tokenizer::Parts::ReadStages(const JsonView& json) {
@@ -156,9 +157,14 @@ StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::Load(const std::string& path) {
       return DataError(config_path.string(), " is empty: restore it, or remove it if the tokenizer has none");
     }
   }
-  if (file.extension() != ".model") return Parse(std::move(text), std::move(config_json), file.string());
-  WEFT_ASSIGN_OR_RETURN(TokenizerTexts texts, ReadSentencePieceFile(text, std::move(config_json), file.string()));
-  return Parse(std::move(texts.json), std::move(texts.config_json), file.string());
+  TokenizerTexts texts = {std::move(text), std::move(config_json)};
+  if (file.extension() == ".model") {
+    WEFT_ASSIGN_OR_RETURN(texts, ReadSentencePieceFile(texts.json, std::move(texts.config_json), file.string()));
+  }
+  WEFT_ASSIGN_OR_RETURN(std::unique_ptr<Tokenizer> tokenizer, Parse(texts.json, texts.config_json, file.string()));
+  WEFT_ASSIGN_OR_RETURN(std::string with_roles, WithTokenRoles(texts.config_json, file.parent_path(), *tokenizer));
+  if (with_roles == texts.config_json) return tokenizer;
+  return Parse(std::move(texts.json), std::move(with_roles), file.string());
 }
 
 StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::Parse(std::string json, std::string config_json,
@@ -215,15 +221,16 @@ void Tokenizer::Parts::EncodeSegment(const Segment& raw, bool begins_text, bool 
     } else {
       Pieces pieces(std::string(segment.text), begins_text);
       pre_tokenizer->Cut(&pieces);
-      for (size_t i = 0; i < pieces.spans.size(); ++i) EncodePiece(pieces[i], scratch, ids);
+      for (size_t i = 0; i < pieces.spans.size(); ++i) EncodePiece(pieces[i], begins_text && i == 0, scratch, ids);
     }
     begins_text = false;
   }
 }
 
-void Tokenizer::Parts::EncodePiece(std::string_view piece, Bpe::Scratch* scratch, std::vector<int32_t>* ids) const {
+void Tokenizer::Parts::EncodePiece(std::string_view piece, bool begins_text, Bpe::Scratch* scratch,
+                                   std::vector<int32_t>* ids) const {
   if (sentencepiece == nullptr) return bpe.Encode(piece, scratch, ids);
-  WEFT_CHECK(sentencepiece->Encode(piece, ids));  // a model that was loaded encodes any UTF-8
+  WEFT_CHECK(sentencepiece->Encode(piece, begins_text, ids));  // a model that was loaded encodes any UTF-8
 }
 
 std::vector<int32_t> Tokenizer::Encode(std::string_view text, const EncodeOptions& options,

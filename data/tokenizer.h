@@ -40,7 +40,8 @@ struct EncodedPart {
 class Tokenizer {
  public:
   // `path` is a tokenizer.json, a tokenizer.model of SentencePiece, or a folder that holds one (the tokenizer.json where
-  // it holds both); tokenizer_config.json beside it names bos, eos and pad.
+  // it holds both); tokenizer_config.json beside it names bos, eos and pad, other files where it does not
+  // (data/token_roles.h).
   // Errors say what in which file is wrong or not supported.
   static StatusOr<std::unique_ptr<Tokenizer>> Load(const std::string& path);
   // The same from the files' text. `config_json` may be empty; `name` stands in error messages.
@@ -71,7 +72,7 @@ class Tokenizer {
   // The files' text, as loaded: what is embedded in a token store and written beside an exported model. Of a
   // tokenizer.model: its form of data/sentencepiece_file.h.
   const std::string& json() const;
-  const std::string& config_json() const;  // empty when there was none
+  const std::string& config_json() const;  // empty when there was none; with what Load took from other files
   Status Save(const std::string& folder) const;  // writes the files as they were
 
   struct Parts;  // the stages; for data/*.cc

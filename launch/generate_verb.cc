@@ -4,9 +4,11 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <future>
+#include <optional>
 
 #include "core/file.h"
 #include "inference/load.h"
+#include "inference/sampling_defaults.h"
 #include "launch/report.h"
 #include "launch/verbs.h"
 
@@ -17,7 +19,9 @@ struct GenerateArguments {
   std::string folder;
   std::string prompt, prompt_file;
   int64_t max_tokens = 128;
-  SamplingOptions sampling;
+  std::optional<double> temperature, top_p;  // not given: as the model says
+  std::optional<int64_t> top_k;
+  uint64_t seed = 0;
   std::string dtype = "f32";
   bool ignore_eos = false;
   int64_t context = 0;
@@ -27,6 +31,15 @@ struct GenerateArguments {
 StatusOr<std::string> PromptOf(const GenerateArguments& arguments) {
   if (arguments.prompt_file.empty()) return arguments.prompt;
   return ReadFile(arguments.prompt_file == "-" ? "/dev/stdin" : arguments.prompt_file);
+}
+
+StatusOr<SamplingOptions> SamplingOf(const GenerateArguments& arguments) {
+  WEFT_ASSIGN_OR_RETURN(SamplingOptions sampling, ReadSamplingDefaults(arguments.folder));
+  sampling.temperature = arguments.temperature.value_or(sampling.temperature);
+  sampling.top_p = arguments.top_p.value_or(sampling.top_p);
+  sampling.top_k = arguments.top_k.value_or(sampling.top_k);
+  sampling.seed = arguments.seed;
+  return sampling;
 }
 
 Status Generate(const GenerateArguments& arguments) {
@@ -46,7 +59,7 @@ Status Generate(const GenerateArguments& arguments) {
     LogInfo("the context of ", engine->capacity(), " tokens leaves room for ", room, " after the prompt");
     request.max_tokens = room;
   }
-  request.sampling = arguments.sampling;
+  WEFT_ASSIGN_OR_RETURN(request.sampling, SamplingOf(arguments));
   request.ignore_eos = arguments.ignore_eos;
   request.deliver = [&done](const Delivery& delivery) {
     std::fwrite(delivery.text.data(), 1, delivery.text.size(), stdout);
@@ -70,13 +83,12 @@ void AddGenerateVerb(CLI::App& app, const ChooseVerb& choose) {
   verb->add_option("--prompt-file", arguments->prompt_file, "A file with the text to continue, whole; - is the input")
       ->type_name("FILE")->excludes(prompt);
   verb->add_option("--max-tokens", arguments->max_tokens, "Tokens to generate at most")->capture_default_str();
-  SamplingOptions& sampling = arguments->sampling;
-  verb->add_option("--temperature", sampling.temperature, "0 takes the most likely token each time")
-      ->capture_default_str();
-  verb->add_option("--top-p", sampling.top_p, "Sample among the most likely tokens of this total probability")
-      ->capture_default_str();
-  verb->add_option("--top-k", sampling.top_k, "Sample among this many tokens; 0: all")->capture_default_str();
-  verb->add_option("--seed", sampling.seed, "The same seed gives the same text")->capture_default_str();
+  verb->add_option("--temperature", arguments->temperature,
+                   "0 takes the most likely token each time; left out, this and the next two are those of the model's "
+                   "generation_config.json, else 1, 1 and 0");
+  verb->add_option("--top-p", arguments->top_p, "Sample among the most likely tokens of this total probability");
+  verb->add_option("--top-k", arguments->top_k, "Sample among this many tokens; 0: all");
+  verb->add_option("--seed", arguments->seed, "The same seed gives the same text")->capture_default_str();
   verb->add_option("--dtype", arguments->dtype, "Element type of weights and cache")->capture_default_str()
       ->check(CLI::IsMember({"f32", "bf16"}));
   verb->add_option("--context", arguments->context,

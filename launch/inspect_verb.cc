@@ -122,7 +122,7 @@ Status InspectCheckpoint(const std::string& path, bool verify) {
 }
 
 Status InspectStore(const std::string& path, int64_t num_samples) {
-  const InspectOptions options = {.num_samples = num_samples, .color = ::isatty(STDOUT_FILENO) == 1};
+  const InspectOptions options = {.num_samples = num_samples, .color = StyleOfStdout().color};
   WEFT_ASSIGN_OR_RETURN(const std::string text, InspectData(path, options));
   std::fputs(text.c_str(), stdout);
   return absl::OkStatus();

@@ -5,6 +5,7 @@
 #include "core/file.h"
 #include "data/chat_template.h"
 #include "inference/load.h"
+#include "inference/sampling_defaults.h"
 #include "inference/server/server.h"
 #include "launch/report.h"
 #include "launch/verbs.h"
@@ -37,6 +38,7 @@ Status Serve(ServeArguments arguments) {
   arguments.model.dtype = *ParseDType(arguments.dtype);
   arguments.model.num_threads = DefaultNumThreads(1);
   if (arguments.server.model_name.empty()) arguments.server.model_name = NameOf(arguments.folder);
+  WEFT_ASSIGN_OR_RETURN(arguments.server.sampling, ReadSamplingDefaults(arguments.folder));
   WEFT_ASSIGN_OR_RETURN(std::unique_ptr<Engine> engine, LoadEngine(arguments.folder, arguments.model));
   StatusOr<ChatTemplate> chat_template = LoadTemplate(arguments, engine->tokenizer());
   if (!chat_template.ok() && !arguments.chat_template.empty()) return chat_template.status();

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <utility>
 
 #include "core/cuda_device.h"
@@ -80,13 +81,16 @@ nlohmann::json SectionJson(const ModelSection& m) {
 
 // A model trained on ids of one tokenizer is noise under another.
 Status CheckSameTokenizer(const RunConfig& config, const TokenStore& store) {
-  const StatusOr<std::string> theirs = ReadFile(config.model.path + "/tokenizer.json");
-  if (absl::IsNotFound(theirs.status())) return absl::OkStatus();
+  const StatusOr<std::unique_ptr<Tokenizer>> theirs = Tokenizer::Load(config.model.path);
+  if (absl::IsNotFound(theirs.status())) {
+    LogInfo("model.path: ", config.model.path, " holds no tokenizer, so whether ", store.path(),
+            " was tokenised with the model's own is not known");
+    return absl::OkStatus();
+  }
   WEFT_RETURN_IF_ERROR(theirs.status());
-  if (*theirs == store.tokenizer_json()) return absl::OkStatus();
-  return UserError(store.path(), " was tokenised with another tokenizer than ", config.model.path,
-                   "/tokenizer.json; prepare it again: weft data prepare INPUT... --tokenizer ", config.model.path,
-                   " --to ", store.path());
+  if ((*theirs)->json() == store.tokenizer_json()) return absl::OkStatus();
+  return UserError(store.path(), " was tokenised with another tokenizer than that of ", config.model.path,
+                   "; prepare it again: weft data prepare INPUT... --tokenizer ", config.model.path, " --to ", store.path());
 }
 
 std::string Join(const std::vector<int64_t>& ids) {
@@ -148,6 +152,13 @@ StatusOr<ModelConfig> ResolveModel(const RunConfig& config, const TokenStore& st
                      model.max_position_embeddings);
   }
   return model;
+}
+
+StatusOr<std::string> ReadGenerationConfig(const RunConfig& config) {
+  const std::filesystem::path file = std::filesystem::path(config.model.path) / "generation_config.json";
+  std::error_code ignored;
+  if (config.model.path.empty() || !std::filesystem::exists(file, ignored)) return "";
+  return ReadFile(file.string());
 }
 
 ParamLayoutOptions LayoutOptionsOf(const RunConfig& config) {

@@ -1,6 +1,8 @@
 // From the `model` section of a run to the model that is built: a Hugging Face folder, or a shape written in place.
 #pragma once
 
+#include <string>
+
 #include "core/device.h"
 #include "core/status.h"
 #include "data/token_store_hdf5.h"
@@ -18,6 +20,10 @@ StatusOr<ModelConfig> ReadModel(const RunConfig& config);
 // give way a line of the log says so; its list of ends is kept where it has the tokenizer's.
 // Refuses data that was tokenised for another vocabulary, and sequences beyond max_position_embeddings.
 StatusOr<ModelConfig> ResolveModel(const RunConfig& config, const TokenStore& store);
+
+// The text of model.path's generation_config.json, which goes with the model into checkpoints and exports; empty where there
+// is none.
+StatusOr<std::string> ReadGenerationConfig(const RunConfig& config);
 
 // What the run keeps of its parameters, and how.
 ParamLayoutOptions LayoutOptionsOf(const RunConfig& config);

@@ -73,6 +73,7 @@ Status Trainer::Build() {
   WEFT_ASSIGN_OR_RETURN(data_, Mixture::Open(config_.data.AllSources(), config_.data.sequence_length,
                                              static_cast<uint64_t>(config_.seed)));
   WEFT_ASSIGN_OR_RETURN(model_config_, ResolveModel(config_, data_->first_store()));
+  WEFT_ASSIGN_OR_RETURN(generation_config_json_, ReadGenerationConfig(config_));
   return BuildTraining();
 }
 
@@ -389,6 +390,7 @@ CheckpointInfo Trainer::InfoOfNow() const {
           .samples = samples_done_,
           .config_yaml = WriteConfig(config_),
           .model_config_json = ModelConfigToJson(model_config_).dump(2),
+          .generation_config_json = generation_config_json_,
           .tokenizer_json = data_->first_store().tokenizer_json(),
           .tokenizer_config_json = data_->first_store().tokenizer_config_json(),
           .table_yaml = data_->table_yaml(),

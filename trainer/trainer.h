@@ -120,6 +120,7 @@ class Trainer {
 
   std::unique_ptr<Mixture> data_;
   ModelConfig model_config_;
+  std::string generation_config_json_;  // of model.path, as checkpoints carry it
   std::unique_ptr<RankTraining> training_;
   int64_t steps_done_ = 0;
   int64_t samples_done_ = 0;  // taken from the data; more than those of steps_done_ where data was stepped over

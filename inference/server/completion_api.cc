@@ -192,8 +192,9 @@ StatusOr<std::vector<int32_t>> RenderPrompt(std::string_view body, ChatInput inp
 }  // namespace
 
 StatusOr<CompletionCall> ParseCompletionCall(std::string_view body, std::string_view model_name,
-                                             const Tokenizer& tokenizer) {
+                                             const Tokenizer& tokenizer, const SamplingOptions& defaults) {
   CompletionCall call;
+  call.generation.sampling = defaults;
   WEFT_ASSIGN_OR_RETURN(const Json json, BeginCall(body, model_name, call));
   for (const auto& [name, value] : json.items()) {
     if (name == "model" || value.is_null()) continue;
@@ -208,8 +209,10 @@ StatusOr<CompletionCall> ParseCompletionCall(std::string_view body, std::string_
 }
 
 StatusOr<CompletionCall> ParseChatCall(std::string_view body, std::string_view model_name, const Tokenizer& tokenizer,
-                                       const StatusOr<ChatTemplate>& chat_template, int64_t capacity) {
+                                       const StatusOr<ChatTemplate>& chat_template, int64_t capacity,
+                                       const SamplingOptions& defaults) {
   CompletionCall call = {.kind = CallKind::kChat};
+  call.generation.sampling = defaults;
   WEFT_ASSIGN_OR_RETURN(const Json json, BeginCall(body, model_name, call));
   if (IsGiven(json, "max_tokens") && IsGiven(json, "max_completion_tokens")) {
     return FieldError("max_completion_tokens", "is another name of max_tokens; give one of the two");

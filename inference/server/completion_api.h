@@ -30,13 +30,14 @@ struct CompletionCall {
 };
 
 // An unknown model is NotFound, anything else wrong with `body` is InvalidArgument, with the field as payload of both.
-// A call without a seed gets one by chance.
+// A call without a seed gets one by chance; what else of sampling it leaves open is as in `defaults`.
 StatusOr<CompletionCall> ParseCompletionCall(std::string_view body, std::string_view model_name,
-                                             const Tokenizer& tokenizer);
+                                             const Tokenizer& tokenizer, const SamplingOptions& defaults = {});
 
 // The same for a conversation, read as `weft data prepare` reads messages and rendered by the template that training
 // renders by: control tokens come from the template alone. Without a limit the answer may fill the context, `capacity`.
 StatusOr<CompletionCall> ParseChatCall(std::string_view body, std::string_view model_name, const Tokenizer& tokenizer,
-                                       const StatusOr<ChatTemplate>& chat_template, int64_t capacity);
+                                       const StatusOr<ChatTemplate>& chat_template, int64_t capacity,
+                                       const SamplingOptions& defaults = {});
 
 }  // namespace weft

@@ -247,9 +247,10 @@ net::awaitable<bool> Connection::Answer(const Request& request) {
 
 StatusOr<CompletionCall> Connection::Parse(const Request& request, CallKind kind) const {
   const std::string& name = server_.options.model_name;
+  const SamplingOptions& defaults = server_.options.sampling;
   const Engine& engine = *server_.engine;
-  if (kind == CallKind::kText) return ParseCompletionCall(request.body(), name, engine.tokenizer());
-  return ParseChatCall(request.body(), name, engine.tokenizer(), server_.chat_template, engine.capacity());
+  if (kind == CallKind::kText) return ParseCompletionCall(request.body(), name, engine.tokenizer(), defaults);
+  return ParseChatCall(request.body(), name, engine.tokenizer(), server_.chat_template, engine.capacity(), defaults);
 }
 
 net::awaitable<bool> Connection::Complete(const Request& request, CallKind kind) {

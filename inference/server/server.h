@@ -19,6 +19,7 @@ struct ServerOptions {
   std::string host = "127.0.0.1";
   uint16_t port = 8000;  // 0: any free one
   std::string model_name;
+  SamplingOptions sampling;  // where a request does not say; its seed is by chance
   int num_threads = 2;
   size_t max_body_bytes = 2 << 20;
 };

@@ -3,6 +3,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "nlohmann/json.hpp"
 
 namespace weft {
 namespace {
@@ -18,6 +19,18 @@ TEST(ModelFolderTextsTest, SentencePieceIsTheFileThatItWas) {
   EXPECT_FALSE(MakeModelFolderTexts(info, DType::kF32).ok());
   info.tokenizer_json = R"({"model": {"type": "BPE"}})";
   EXPECT_EQ(MakeModelFolderTexts(info, DType::kF32)->at("tokenizer.json"), info.tokenizer_json);
+}
+
+TEST(ModelFolderTextsTest, SamplingIsAsTheModelHadItThatTheRunBeganWith) {
+  CheckpointInfo info{.model_config_json = R"({"bos_token_id": 1, "eos_token_id": [2, 3]})",
+                      .generation_config_json = R"({"_from_model_config": true, "bos_token_id": 7, "eos_token_id": 8, "pad_token_id": 9,
+                          "do_sample": true, "temperature": 0.6, "top_k": 20, "repetition_penalty": 1.05})"};
+  EXPECT_EQ(nlohmann::json::parse(MakeModelFolderTexts(info, DType::kF32)->at("generation_config.json")),
+            nlohmann::json::parse(R"({"bos_token_id": 1, "eos_token_id": [2, 3], "do_sample": true, "temperature": 0.6, "top_k": 20,
+                "repetition_penalty": 1.05})"));
+  info.generation_config_json = "";  // as in older checkpoints
+  EXPECT_EQ(nlohmann::json::parse(MakeModelFolderTexts(info, DType::kF32)->at("generation_config.json")),
+            nlohmann::json::parse(R"({"bos_token_id": 1, "eos_token_id": [2, 3]})"));
 }
 
 }  // namespace

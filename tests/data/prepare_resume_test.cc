@@ -132,6 +132,22 @@ TEST_F(PrepareResumeTest, TakesOverWhatIsFinished) {
   EXPECT_TRUE(IsUndisturbed());
 }
 
+TEST_F(PrepareResumeTest, GoesOnWithinALargeText) {
+  options_.inputs = {folder_.Write("large.txt", lines_)};
+  options_.max_text_bytes = 5000;
+  Finish();
+  undisturbed_ = *ReadFile(options_.to);
+  std::filesystem::remove(options_.to);
+  KillAfterParts(3);
+  EXPECT_THAT(Finish(), HasSubstr("taken over"));
+  EXPECT_TRUE(IsUndisturbed());
+  options_.max_text_bytes = 6000;
+  KillAfterParts(2);
+  options_.max_text_bytes = 5000;
+  EXPECT_THAT(Finish(), testing::Not(HasSubstr("taken over"))) << "cut elsewhere, they are other documents";
+  EXPECT_TRUE(IsUndisturbed());
+}
+
 TEST_F(PrepareResumeTest, DoesChangedDocumentsAnew) {
   KillAfterParts(4);
   const int64_t first = (*PreparedParts::Open(options_.to + ".parts"))->Find(0)->counts.documents;

@@ -72,6 +72,68 @@ TEST(PrepareTest, ReadsFoldersInOrderAndSkipsWhatIsNotText) {
   EXPECT_THAT(*text, HasSubstr("\"empty_documents_dropped\": 1"));
 }
 
+// Cut behind line breaks, or between characters; the texts put together are the file.
+TEST(PrepareTest, CutsLargeTextsIntoDocuments) {
+  const ScratchFolder folder;
+  folder.Write("in/a.txt", "one\ntwo\nthree four\nééééééééé\n\nlast");
+  folder.Write("in/b.txt", "0123456789");
+  folder.Write("in/half.txt", "this begins as text\n\xE9 and is none");
+  const PrepareOptions options{.inputs = {folder.Path("in")}, .to = folder.Path("data.h5"), .tokenizer = "", .max_text_bytes = 11};
+  const Status status = PrepareData(options);
+  ASSERT_TRUE(status.ok()) << status;
+  EXPECT_THAT(DocumentsOf(options.to),
+              ElementsAre("one\ntwo\n", "three four\n", "ééééé", "éééé\n\n", "last", "0123456789"));
+}
+
+TEST(PrepareTest, SaysWhichDocumentHasTooManyTokens) {
+  const ScratchFolder folder;
+  const std::string path = folder.Write("in.txt", "short\nlonger line\n");
+  PrepareOptions options{.inputs = {path}, .to = folder.Path("data.h5"), .tokenizer = "", .sequence_length = 8, .max_text_bytes = 12,
+                         .max_sample_tokens = 10};
+  const Status status = PrepareData(options);
+  EXPECT_EQ(ExitCode(status), 2);
+  EXPECT_EQ(status.message(), path + ", from byte 6: 14 tokens are too many for one document; at most 10 are taken: cut it into "
+                                     "several, or choose --too-long cut or drop");
+  options.too_long = "cut";
+  EXPECT_TRUE(PrepareData(options).ok());
+}
+
+// As in a published GPT-2's folder, whose tokenizer_config.json names no tokens.
+TEST(PrepareTest, FindsTheTokensThatEndTextsBesideTheTokenizer) {
+  const ScratchFolder folder;
+  folder.Write("m/tokenizer.json", Tokenizer::ByteLevel()->json());
+  folder.Write("m/tokenizer_config.json", R"({"model_max_length": 1024})");
+  const PrepareOptions options{.inputs = {folder.Write("in.txt", "a text")}, .to = folder.Path("data.h5"), .tokenizer = folder.Path("m")};
+  const Status status = PrepareData(options);
+  EXPECT_EQ(ExitCode(status), 2);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("names no eos_token"));
+  const auto roles_with = [&](const std::string& file, const std::string& text) {
+    folder.Write("m/" + file, text);
+    const Status prepared = PrepareData(options);
+    EXPECT_TRUE(prepared.ok()) << prepared;
+    const auto store = TokenStore::Open(options.to);
+    const auto carried = Tokenizer::Parse((*store)->tokenizer_json(), (*store)->tokenizer_config_json(), "store");
+    EXPECT_THAT((*store)->tokenizer_config_json(), HasSubstr("\"model_max_length\": 1024"));
+    return std::pair((*carried)->bos_id().value_or(-1), (*carried)->eos_id().value_or(-1));
+  };
+  EXPECT_EQ(roles_with("config.json", R"({"bos_token_id": 50256, "eos_token_id": [257, 258]})"), std::pair(-1, 257))
+      << "a first id; none that the tokenizer lacks";
+  EXPECT_EQ(roles_with("generation_config.json", R"({"bos_token_id": 257, "eos_token_id": 258})"), std::pair(257, 258));
+  EXPECT_EQ(roles_with("special_tokens_map.json", R"({"bos_token": "<|none|>", "eos_token": {"content": "<|endoftext|>"}})"),
+            std::pair(257, 257));
+  EXPECT_EQ(roles_with("tokenizer_config.json", R"({"model_max_length": 1024, "bos_token": null, "eos_token": "<|pad|>"})"),
+            std::pair(-1, 258));
+}
+
+// What of the data reaches a terminal is shown, and not obeyed.
+TEST(PrepareTest, SamplesShowControlCharacters) {
+  const ScratchFolder folder;
+  const PrepareOptions options{.inputs = {folder.Write("in.txt", "red\x1b[31m\a\x7f\r\n\té\u009b2J")}, .to = folder.Path("data.h5"),
+                               .tokenizer = ""};
+  ASSERT_TRUE(PrepareData(options).ok());
+  EXPECT_THAT(*InspectData(options.to, {.num_samples = 1}), HasSubstr("red\\x1b[31m\\x07\\x7f\\x0d\n\té\\u009b2J"));
+}
+
 TEST(PrepareTest, ReadsJsonLines) {
   const ScratchFolder folder;
   const std::string path = folder.Write("in.jsonl", "{\"text\": \"one\\ntwo\"}\n\n{\"text\": \"\"}\r\n"

@@ -311,6 +311,26 @@ TEST(SentencePieceTest, TravelsAsJsonAndIsSavedAsItWas) {
   EXPECT_FALSE(std::filesystem::exists(folder.Path("out/tokenizer.json")));
 }
 
+// Without legacy as transformers 5.24 encodes it.
+TEST(SentencePieceTest, OnlyTheFirstTextGetsASpaceWithoutLegacy) {
+  WEFT_NEED_FIXTURES();
+  const ScratchFolder folder;
+  folder.Write("tokenizer.model", *ReadFile(std::string(std::getenv("WEFT_FIXTURES")) + "/models/stories260K/hf/tokenizer.model"));
+  const auto tokens_with = [&](const std::string& config) {
+    folder.Write("tokenizer_config.json", config);
+    const auto loaded = Tokenizer::Load(folder.Path());
+    const auto carried = Tokenizer::Parse((*loaded)->json(), (*loaded)->config_json(), "a store");
+    std::vector<std::string> tokens;
+    for (const int32_t id : (*carried)->Encode("a</s>b c</s> d", {.add_special_tokens = false, .allow_control_tokens = true})) {
+      tokens.push_back(*(*carried)->TokenOf(id));
+    }
+    return tokens;
+  };
+  EXPECT_THAT(tokens_with(R"({"legacy": false})"), ElementsAre("▁a", "</s>", "b", "▁c", "</s>", "▁d"));
+  EXPECT_THAT(tokens_with(R"({"legacy": true})"), ElementsAre("▁a", "</s>", "▁b", "▁c", "</s>", "▁", "▁d")) << "as the library does";
+  EXPECT_EQ(tokens_with("{}"), tokens_with(R"({"legacy": true})"));
+}
+
 TEST(SentencePieceTest, RefusesWhatIsNoModel) {
   const ScratchFolder folder;
   for (const char* bytes : {"", "{}", "\n\x0e\n\x05<unk>", "version https://git-lfs.github.com/spec/v1"}) {
@@ -400,6 +420,18 @@ TEST(TokenizerFileTest, MetaspaceStreamsWithoutItsFirstSpace) {
   EXPECT_THAT(ids, ElementsAre(6, 0, 6, 1));
   EXPECT_EQ((*tokenizer)->Decode(ids), "a b");
   EXPECT_EQ(Stream(**tokenizer, ids), "a b");
+}
+
+// As in transformers 5, which forgets them where there is a tokenizer.json.
+TEST(TokenizerFileTest, ItsPostProcessorAloneAddsTokens) {
+  for (const char* config : {R"({"bos_token": "<s>", "eos_token": "ab", "add_bos_token": true, "add_eos_token": true})",
+                             R"({"bos_token": "<s>", "tokenizer_class": "LlamaTokenizerFast", "add_bos_token": true})"}) {
+    EXPECT_THAT((*Tokenizer::Parse(SmallFile().dump(), config, "t"))->Encode("b"), ElementsAre(1)) << config;
+  }
+  nlohmann::json file = SmallFile();
+  file["post_processor"] = {{"type", "RobertaProcessing"}, {"cls", {"<s>", 5}}, {"sep", {"ab", 2}}};
+  const char* config = R"({"bos_token": "<s>", "eos_token": "ab", "add_bos_token": false, "add_eos_token": false})";
+  EXPECT_THAT((*Tokenizer::Parse(file.dump(), config, "t"))->Encode("b"), ElementsAre(5, 1, 2));
 }
 
 TEST(TokenizerFileTest, RefusesByNameWithThePlace) {

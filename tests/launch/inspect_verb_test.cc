@@ -1,4 +1,4 @@
-// `weft inspect schedule` and `weft inspect params` as users run them.
+// `weft inspect schedule`, `weft inspect params` and `weft inspect data` as users run them.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -50,6 +50,18 @@ TEST(InspectSchedule, NamesTheKeyOfAMistake) {
   const JobResult schedule = Inspect("--set parallel.schedule=zigzag");
   EXPECT_EQ(schedule.exit_code, 2);
   EXPECT_THAT(schedule.err, HasSubstr("zero_bubble"));
+}
+
+TEST(InspectData, HonoursNoColorOnATerminal) {
+  const std::string command = std::string(WEFT_BINARY) + " inspect data " + SmallTokenStore() + " --samples 1";
+  const auto on_terminal = [&](const std::string& environment) {
+    return RunShell(environment + " script --quiet --return --command '" + command + "' /dev/null < /dev/null");
+  };
+  const JobResult plain = on_terminal("NO_COLOR=1"), colored = on_terminal("NO_COLOR=");
+  EXPECT_EQ(plain.exit_code, 0) << plain.err;
+  EXPECT_THAT(colored.out, HasSubstr("\x1b[32m"));
+  EXPECT_THAT(plain.out, Not(HasSubstr("\x1b[32m")));
+  EXPECT_THAT(plain.out, HasSubstr("»"));
 }
 
 TEST(InspectParams, TakesAFolderOrAConfigJson) {

@@ -91,6 +91,28 @@ TEST_F(ServeVerb, GenerateRepeatsItselfWithASeed) {
   EXPECT_NE(RunWeft(ask + " --seed 6").out, first.out);
 }
 
+// What a model says of sampling goes through training and export, and counts where nothing else is asked for.
+TEST_F(ServeVerb, SamplesAsTheModelBegunWithSays) {
+  std::ofstream(model_ + "/generation_config.json") << R"({"do_sample": false, "top_k": 7, "repetition_penalty": 1.05})";
+  const std::string run = scratch_.path() + "/tuned", tuned = scratch_.path() + "/tuned_model";
+  const JobResult trained = RunWeft("train configs/tiny.yaml --set device=cpu --set steps=1 --set data.path=" + SmallTokenStore() +
+                                    " --set model.path=" + model_ + " --set output=" + run);
+  ASSERT_EQ(trained.exit_code, 0) << trained.err;
+  ASSERT_EQ(RunWeft("export " + run + " --to " + tuned).exit_code, 0);
+  const std::string ask = "generate " + tuned + " --prompt 'int ' --max-tokens 20 --ignore-eos";
+  const JobResult said = RunWeft(ask + " --seed 1");
+  EXPECT_EQ(said.exit_code, 0) << said.err;
+  EXPECT_EQ(said.err, tuned + "/generation_config.json: not honoured: repetition_penalty\n");
+  EXPECT_EQ(RunWeft(ask + " --seed 2").out, said.out) << "the most likely tokens";
+  EXPECT_EQ(RunWeft(ask + " --temperature 0").out, said.out);
+  EXPECT_NE(RunWeft(ask + " --temperature 1 --top-k 0").out, said.out);
+  std::ofstream(scratch_.path() + "/ask") << AskOnce(tuned, "TERM", {"/v1/completions",
+      R"({"prompt": "int ", "max_tokens": 20, "ignore_eos": true})"});
+  const JobResult served = RunShell("timeout 120 bash " + scratch_.path() + "/ask");
+  EXPECT_EQ(served.exit_code, 0) << served.err;
+  EXPECT_THAT(served.out, HasSubstr("200 OK"));
+}
+
 TEST_F(ServeVerb, GenerateTakesAPromptFromAFileToItsLastByte) {
   const std::string rest = " --context 16 --max-tokens 100 --temperature 0 --ignore-eos", file = model_ + "/prompt.txt";
   std::ofstream(file) << "int\n\n";

@@ -44,6 +44,20 @@ TEST(ParseCompletionCall, HasOpenAIsDefaultsAndASeedByChance) {
   EXPECT_NE(call->generation.sampling.seed, other->generation.sampling.seed);
 }
 
+TEST(ParseCompletionCall, TakesTheModelsSamplingWhereItSaysNothing) {
+  const SamplingOptions defaults = {.temperature = 0.6, .top_p = 0.9, .top_k = 20};
+  const auto tokenizer = Tokenizer::ByteLevel();
+  const auto call = ParseCompletionCall(R"({"prompt": "ab", "top_p": 0.5, "temperature": null})", "tiny", *tokenizer, defaults);
+  const auto chat = ParseChatCall(R"({"messages": [{"role": "user", "content": "a"}], "temperature": 0})", "tiny", *tokenizer,
+                                  ChatTemplate::Parse("{{ messages[0].content }}", "t", tokenizer->config_json()), 64, defaults);
+  ASSERT_TRUE(call.ok() && chat.ok()) << call.status() << chat.status();
+  EXPECT_EQ(call->generation.sampling.temperature, 0.6);
+  EXPECT_EQ(call->generation.sampling.top_p, 0.5);
+  EXPECT_EQ(call->generation.sampling.top_k, 20);
+  EXPECT_EQ(chat->generation.sampling.temperature, 0);
+  EXPECT_EQ(chat->generation.sampling.top_k, 20);
+}
+
 TEST(ParseCompletionCall, TakesPromptsInEveryFormForOne) {
   EXPECT_EQ(Parse(R"({"prompt": [5, 6]})")->generation.prompt, (std::vector<int32_t>{5, 6}));
   EXPECT_EQ(Parse(R"({"prompt": [[5, 6]]})")->generation.prompt, (std::vector<int32_t>{5, 6}));
