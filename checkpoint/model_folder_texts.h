@@ -19,8 +19,8 @@ inline constexpr char kTableFile[] = "table.yaml";  // weft's own: `weft data re
 using ModelFolderTexts = std::map<std::string, std::string>;  // file name -> contents
 
 // config.json is the checkpoint's with the dtype of the export; generation_config.json has the special ids of
-// config.json or else of the tokenizer, and all else as the model had it that the run began with; the tokenizer's files and table.yaml are as they were, and absent where the
-// checkpoint has none.
+// config.json or else of the tokenizer, and all else as the model had it that the run began with; the tokenizer's files and
+// table.yaml are as they were, and absent where the checkpoint has none.
 StatusOr<ModelFolderTexts> MakeModelFolderTexts(const CheckpointInfo& info, DType dtype);
 
 // model.safetensors.index.json. weight_map: tensor -> file name.

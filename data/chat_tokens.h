@@ -4,8 +4,8 @@
 // one such message (the marks around tool calls), for what it wrote between its generation prompt and the message, which
 // in use the model has to begin with (<think>, the opening of a tool call), and for what it wrote after the message up to
 // the control token that ends the turn, that token included: a model that is not trained on it never stops. Where a
-// template says by {% generation %} what the assistant wrote, that counts instead, but for what belongs to messages that
-// are not in the loss.
+// template says by {% generation %} what the assistant wrote, that counts instead, but for what belongs to messages that are
+// not in the loss.
 //
 // Control tokens come only out of text that the template itself wrote: "<|im_end|>" in a message is text.
 #pragma once

@@ -2,8 +2,8 @@
 // depends on the inputs alone.
 //
 // A text file is one document, or, above a bound, several: it is cut behind the last line break before the bound, and where
-// a line is longer than that, between two characters. So no file needs the memory of all of it. A .jsonl file is one record a line, as it stands (data/conversation.h reads it); blank
-// lines are passed over. A .json, .csv or .tsv file that is named as an input holds records, too (data/json_records.h,
+// a line is longer than that, between two characters. So no file needs the memory of all of it. A .jsonl file is one record
+// a line, as it stands (data/conversation.h reads it); blank lines are passed over. A .json, .csv or .tsv file that is named as an input holds records, too (data/json_records.h,
 // data/csv_rows.h); one that is found in a folder is a text like others, because folders of texts are full of such files.
 // Folders are searched below, in sorted order; what is hidden (.git), a build folder, or not text (a zero byte or bytes
 // that are not UTF-8) is skipped and counted. A file named as an input itself must be text.

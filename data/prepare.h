@@ -1,7 +1,7 @@
 // `weft data prepare`: text files, folders and JSON Lines to one token store.
 //
-// A text file is a document, or several where it is large; .jsonl, .json and .csv files hold records: text, a prompt and its completion, or a
-// conversation (data/documents.h, data/conversation.h). Empty ones and those without a token in the loss are dropped and
+// A text file is a document, or several where it is large; .jsonl, .json and .csv files hold records: text, a prompt and its
+// completion, or a conversation (data/documents.h, data/conversation.h). Empty ones and those without a token in the loss are dropped and
 // counted. Folders are searched in sorted order, without hidden entries, build folders and files that are not text, and
 // it is said how many were left out. Documents are tokenised in parallel in batches of a few MiB: memory is bounded by those, the largest document,
 // and some 80 bytes a document for the packing plan. The same inputs give the same file.

@@ -7,8 +7,8 @@
 
 namespace weft {
 
-// temperature, top_p and top_k of the generation_config.json in `folder`; without do_sample temperature 0; SamplingOptions'
-// own where it, or the file, is absent. A line of the log names what else it asks for and weft does not do.
+// temperature, top_p and top_k of the generation_config.json in `folder`; where it says do_sample: false, temperature 0;
+// SamplingOptions' own where it, or the file, is absent. A line of the log names what else it asks for and weft does not do.
 StatusOr<SamplingOptions> ReadSamplingDefaults(const std::string& folder);
 
 }  // namespace weft
