@@ -64,6 +64,9 @@ Status VerifyCheckpoint(const std::string& checkpoint);
 // `path` may be a checkpoint or a run; a run means its newest complete checkpoint. NotFound when there is none.
 StatusOr<std::string> FindCheckpoint(const std::string& path);
 
+// Whether a run has checkpoints in their places that are not marked complete: a copy may have lost the marks.
+bool HasUnfinished(const std::string& run_folder);
+
 // The complete checkpoints of a run, the newest first.
 StatusOr<std::vector<std::string>> ListCheckpoints(const std::string& run_folder);
 

@@ -1,6 +1,7 @@
 // Renames, markers and the search for checkpoints (see checkpoint_folders.h and checkpoint.h).
 #include "checkpoint/checkpoint_folders.h"
 
+#include <algorithm>
 #include <charconv>
 #include <filesystem>
 #include <map>
@@ -31,6 +32,19 @@ bool Exists(const std::string& path) {
   return fs::exists(path, ignored);
 }
 bool IsComplete(const std::string& checkpoint) { return Exists(MarkerPath(checkpoint)); }
+
+// Whether all that the folder holds is a checkpoint's, as a save or a removal that was cut short leaves it. What else lies
+// there somebody has put there, perhaps another program whose checkpoints have such names, too.
+bool IsOurs(const std::string& folder) {
+  std::error_code error;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    const bool is_shard = name.starts_with("rank-") && (name.ends_with(".h5") || name.ends_with(".h5.tmp"));
+    const bool is_other = name == "index.h5" || name == "index.h5.tmp" || name == "complete" || name == "complete.tmp";
+    if (!is_shard && !is_other && !name.starts_with(".nfs")) return false;  // .nfs*: removed, and still open
+  }
+  return !error;
+}
 
 // The marker first, so that a removal that is cut short leaves no checkpoint with parts missing.
 Status RemoveFolder(const std::string& folder) {
@@ -70,7 +84,7 @@ StatusOr<Folders> ListFolders(const std::string& run_folder) {
     if (!name) continue;
     const std::string path = entry->path().string();
     if (name->suffix == kPartial || !IsComplete(path)) {
-      folders.rest.push_back(path);
+      if (IsOurs(path)) folders.rest.push_back(path);
     } else {
       (name->suffix.empty() ? folders.complete : replaced)[name->step] = path;
     }
@@ -141,6 +155,18 @@ Status CheckMarker(const std::string& checkpoint) {
                    "truncated or altered");
 }
 
+Status RemoveUnfinished(const std::string& folder) {
+  if (!Exists(folder)) return absl::OkStatus();
+  if (!IsOurs(folder)) return UserError(folder, " holds other things than a checkpoint of weft; move it away");
+  return RemoveFolder(folder);
+}
+
+bool HasUnfinished(const std::string& run_folder) {
+  const StatusOr<Folders> folders = ListFolders(run_folder);
+  return folders.ok() && std::any_of(folders->rest.begin(), folders->rest.end(),
+                                     [](const std::string& folder) { return !folder.ends_with(kPartial) && !fs::is_empty(folder); });
+}
+
 Status PublishCheckpoint(const std::string& run_folder, int64_t step) {
   const std::string partial = PartialFolder(run_folder, step), place = StepFolder(run_folder, step);
   const std::string replaced = StrCat(place, kReplaced);
@@ -148,7 +174,7 @@ Status PublishCheckpoint(const std::string& run_folder, int64_t step) {
     WEFT_RETURN_IF_ERROR(RemoveFolder(replaced));
     WEFT_RETURN_IF_ERROR(RenameDurably(place, replaced));
   } else {
-    WEFT_RETURN_IF_ERROR(RemoveFolder(place));
+    WEFT_RETURN_IF_ERROR(RemoveUnfinished(place));
   }
   Status status = RenameDurably(partial, place);
   if (status.ok()) status = WriteMarker(place);

@@ -17,6 +17,9 @@ std::string PartialFolder(const std::string& run_folder, int64_t step);  // wher
 Status WriteMarker(const std::string& checkpoint);
 Status CheckMarker(const std::string& checkpoint);
 
+// Removes what an unfinished save or removal has left, if anything; an error where other things lie there.
+Status RemoveUnfinished(const std::string& folder);
+
 // Puts the finished partial folder into its place and marks it complete. A checkpoint that stands there moves aside
 // (step-N.replaced), where FindCheckpoint still sees it, until the new one is complete; on an error it comes back.
 // That it cannot be removed then is a warning.

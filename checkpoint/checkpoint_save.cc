@@ -16,9 +16,7 @@ namespace weft {
 namespace {
 
 Status MakeEmptyFolder(const std::string& folder) {
-  std::error_code error;
-  std::filesystem::remove_all(folder, error);
-  if (error) return absl::UnavailableError(StrCat("cannot remove ", folder, ": ", error.message()));
+  WEFT_RETURN_IF_ERROR(RemoveUnfinished(folder));
   return MakeFolders(folder);
 }
 

@@ -1,6 +1,7 @@
 // The stages of `weft data tokenizer`: find, read and count in batches, learn, write.
 #include "data/tokenizer_training.h"
 
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -30,6 +31,10 @@ Status CheckOptions(const TokenizerTrainingOptions& options) {
   if (options.vocab_size < kSmallestVocab || options.vocab_size > kLargestVocab) {
     return UserError("vocab_size: ", options.vocab_size, " is not between ", kSmallestVocab,
                      " (the bytes and the control tokens) and ", kLargestVocab);
+  }
+  std::error_code ignored;
+  if (std::filesystem::exists(options.to + "/tokenizer.json", ignored)) {  // a model's, perhaps, which needs that very one
+    return UserError("to: ", options.to, " has a tokenizer.json already; name another folder, or remove that file first");
   }
   return absl::OkStatus();
 }

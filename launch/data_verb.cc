@@ -21,7 +21,7 @@ void AddTokenizerVerb(CLI::App* data, const ChooseVerb& choose) {
   verb->add_option("--to", options->to, "The folder to write tokenizer.json to")->required()->type_name("FOLDER");
   verb->add_option("--vocab-size", options->vocab_size,
                    "Tokens in all: 256 bytes, what is learnt, and 16 control tokens")->required();
-  verb->footer("Example:\n  weft data tokenizer docs --vocab-size 4096 --to tokenizer");
+  verb->footer("Example:\n  weft data tokenizer docs README.md --vocab-size 2048 --to tokenizer");
   verb->callback([=] { choose([=] { return Report(TrainTokenizer(*options)); }); });
 }
 

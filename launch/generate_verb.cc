@@ -80,8 +80,8 @@ void AddGenerateVerb(CLI::App& app, const ChooseVerb& choose) {
   auto arguments = std::make_shared<GenerateArguments>();
   verb->add_option("DIR", arguments->folder, "A Hugging Face folder, e.g. what weft export wrote")->required();
   CLI::Option* prompt = verb->add_option("--prompt", arguments->prompt, "The text to continue")->type_name("TEXT");
-  verb->add_option("--prompt-file", arguments->prompt_file, "A file with the text to continue, whole; - is the input")
-      ->type_name("FILE")->excludes(prompt);
+  CLI::Option* file = verb->add_option("--prompt-file", arguments->prompt_file, "A file with the text to continue, whole; - is the input")
+                          ->type_name("FILE")->excludes(prompt);
   verb->add_option("--max-tokens", arguments->max_tokens, "Tokens to generate at most")->capture_default_str();
   verb->add_option("--temperature", arguments->temperature,
                    "0 takes the most likely token each time; left out, this and the next two are those of the model's "
@@ -97,7 +97,12 @@ void AddGenerateVerb(CLI::App& app, const ChooseVerb& choose) {
   verb->add_flag("--ignore-eos", arguments->ignore_eos, "Go on after an end-of-text token");
   verb->footer("Examples:\n  weft generate runs/tiny/model --prompt 'Once upon a time' --max-tokens 64 --temperature 0\n"
                "  weft data render row.json --table MODEL | weft generate MODEL --prompt-file -");
-  verb->callback([=] { choose([=] { return Report(Generate(*arguments)); }); });
+  verb->callback([=] {
+    const bool has_prompt = prompt->count() + file->count() > 0;
+    choose([=] {
+      return Report(has_prompt ? Generate(*arguments) : UserError("give a text to continue: --prompt TEXT, or --prompt-file FILE (- is the input)"));
+    });
+  });
 }
 
 }  // namespace weft

@@ -22,14 +22,6 @@
 namespace weft {
 namespace {
 
-Status InspectConfig(const ConfigSources& sources, int64_t ranks) {
-  RunConfig config;
-  WEFT_ASSIGN_OR_RETURN(const ConfigReport report, ReadRunConfig(sources, ranks, config));
-  for (const std::string& notice : report.notices) LogInfo(notice);
-  std::fputs(WriteConfig(config).c_str(), stdout);
-  return absl::OkStatus();
-}
-
 // How stdout shows a drawing. NO_COLOR (no-color.org) is honoured.
 DrawingStyle StyleOfStdout() {
   if (::isatty(STDOUT_FILENO) != 1) return {};
@@ -50,6 +42,13 @@ StatusOr<int64_t> ReadForRanks(const ConfigSources& sources, int64_t ranks, RunC
   WEFT_ASSIGN_OR_RETURN(const ConfigReport report, ReadRunConfig(sources, ranks, config));
   for (const std::string& notice : report.notices) LogInfo(notice);
   return ranks;
+}
+
+Status InspectConfig(const ConfigSources& sources, int64_t ranks) {
+  RunConfig config;
+  WEFT_RETURN_IF_ERROR(ReadForRanks(sources, ranks, config).status());
+  std::fputs(WriteConfig(config).c_str(), stdout);
+  return absl::OkStatus();
 }
 
 struct ScheduleArguments {
@@ -221,9 +220,10 @@ void AddInspectVerb(CLI::App& app, const ChooseVerb& choose) {
   inspect->require_subcommand(1);
   CLI::App* config = inspect->add_subcommand("config", "Print a run's configuration with everything resolved");
   auto sources = std::make_shared<ConfigSources>();
-  auto ranks = std::make_shared<int64_t>(1);
+  auto ranks = std::make_shared<int64_t>(0);
   AddConfigSources(*config, *sources);
-  config->add_option("--ranks", *ranks, "Resolve batch sizes for this many ranks")->capture_default_str();
+  config->add_option("--ranks", *ranks, "Resolve batch sizes for this many ranks; left out, parallel.pp * parallel.tp")
+      ->check(CLI::Range(1, 1 << 30));
   config->callback([=] { choose([=] { return Report(InspectConfig(*sources, *ranks)); }); });
 
   AddScheduleVerb(*inspect, choose);

@@ -17,7 +17,10 @@ void OnStopSignal(int signal) {
 }  // namespace
 
 void CatchStopSignals() {
-  for (const int signal : {SIGINT, SIGTERM, SIGUSR1}) {
+  for (const int signal : {SIGINT, SIGTERM, SIGUSR1, SIGHUP}) {
+    struct sigaction before = {};
+    sigaction(signal, nullptr, &before);
+    if (signal == SIGHUP && before.sa_handler == SIG_IGN) continue;  // started by nohup, to outlive its terminal
     struct sigaction action = {};
     action.sa_handler = OnStopSignal;
     action.sa_flags = SA_RESTART;  // reads and writes under way go on

@@ -121,9 +121,13 @@ StatusOr<MetricsFile> MetricsFile::Open(const std::string& path, int64_t last_st
   if (last_step > 0 && ::access(path.c_str(), F_OK) == 0) {
     WEFT_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
     Status damage;
+    int64_t newest = 0;
     for (const StepMetrics& m : StepsIn(text, path, &damage)) {
-      if (m.step <= last_step) StrAppend(&kept, ToJson(m).dump(), "\n");
+      if (m.step > last_step) continue;
+      StrAppend(&kept, ToJson(m).dump(), "\n");
+      newest = m.step;
     }
+    if (newest < last_step) LogWarning(path, " ends at step ", newest, " where the run goes on from step ", last_step, ": lines are lost");
     if (!damage.ok()) WEFT_RETURN_IF_ERROR(SetAside(path, damage));
   }
   WEFT_RETURN_IF_ERROR(WriteFileAtomically(path, kept));

@@ -135,7 +135,7 @@ void CheckpointSection::VisitFields(FieldVisitor& v) {
           "train on while a checkpoint is written, from a copy in host memory (12 bytes a parameter, shared out over the ranks); "
           "the last save of a run is waited for");
   v.Field("keep", keep, "newest complete checkpoints that stay; 0: all");
-  v.Field("keep_best", keep_best, "checkpoints of least validation loss that stay besides");
+  v.Field("keep_best", keep_best, "checkpoints of least validation loss that stay, too; the newest may be among them");
   v.Choice("on_failure", on_failure, {"continue", "stop"},
            "what a failed save (a full disk) does to the run; the last save of a run always is an error");
   v.Field("resume", resume,

@@ -25,8 +25,11 @@ bool Exists(const std::string& path) {
   return fs::exists(path, ignored);
 }
 
-// Every run makes a lock first; of a copied one it may be missing.
-bool IsRun(const std::string& folder) { return Exists(folder + "/lock") || FindCheckpoint(folder).ok(); }
+// Every run makes a lock first (empty where it was killed then); of a copied one it may be missing.
+bool IsRun(const std::string& folder) {
+  const StatusOr<std::string> lock = ReadFile(folder + "/lock");
+  return (lock.ok() && (lock->empty() || lock->starts_with("process "))) || FindCheckpoint(folder).ok();
+}
 
 // N of RUN/checkpoints.old-N and the folder's path, the largest first.
 std::vector<std::pair<int64_t, std::string>> NumberedCourses(const std::string& run_folder) {

@@ -40,7 +40,12 @@ Status RunSaves::SaveLast(const CheckpointInfo& info) {
   const Status completed = Complete();
   if (!completed.ok() && is_first()) LogWarning(completed.message(), "; the run's last state is saved all the same");
   CurrentRecord().Enter(Phase::kSaving);
-  return Save(info);
+  const Status saved = Save(info);
+  if (saved.ok()) return saved;
+  const StatusOr<std::string> newest = FindCheckpoint(config_.output);
+  return Status(saved.code(), StrCat("step ", info.step, ", the last of this run, is not saved: ", saved.message(), "; ",
+                                     newest.ok() ? StrCat("the newest checkpoint is ", *newest) : "there is no checkpoint",
+                                     ". Mend that, and the same command goes on from there"));
 }
 
 Status RunSaves::Save(const CheckpointInfo& info) {

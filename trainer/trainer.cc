@@ -74,7 +74,18 @@ Status Trainer::Build() {
                                              static_cast<uint64_t>(config_.seed)));
   WEFT_ASSIGN_OR_RETURN(model_config_, ResolveModel(config_, data_->first_store()));
   WEFT_ASSIGN_OR_RETURN(generation_config_json_, ReadGenerationConfig(config_));
+  WEFT_RETURN_IF_ERROR(CheckValidation());
   return BuildTraining();
+}
+
+Status Trainer::CheckValidation() const {
+  bool has_split = false;
+  for (size_t i = 0; i < data_->num_sources(); ++i) has_split = has_split || data_->validation(i).num_sequences() > 0;
+  if (has_split || (config_.eval.every == 0 && config_.checkpoint.keep_best == 0)) return absl::OkStatus();
+  const std::string why = StrCat(data_->Names(), " has no validation split (weft data prepare --validation-fraction makes one)");
+  if (config_.checkpoint.keep_best > 0) return UserError("checkpoint.keep_best: ", why, ", by whose loss the best would be chosen");
+  if (is_writer()) LogWarning("eval.every: ", why, ": nothing is evaluated");
+  return absl::OkStatus();
 }
 
 // A run that is there already is locked before anybody looks which checkpoint is its newest: another one may be about to end.
@@ -193,6 +204,9 @@ Status Trainer::PrepareOutput() {
     const bool is_moved = std::filesystem::equivalent(resumed.parent_path(), checkpoints, ignored);
     WEFT_ASSIGN_OR_RETURN(const std::string left, LeaveCourse(config_.output));
     if (is_moved) resumed_from_ = StrCat(left, "/", resumed.filename().string());
+  } else if (resumed_from_.empty() && HasUnfinished(config_.output)) {
+    LogWarning("the checkpoints in ", checkpoints, " all lack the file 'complete', so the run begins anew");
+    WEFT_RETURN_IF_ERROR(LeaveCourse(config_.output).status());
   }
   WEFT_RETURN_IF_ERROR(MakeFolders(checkpoints));
   stop_request_.ClearOld();

@@ -56,6 +56,7 @@ class Trainer {
   Trainer(const RunConfig& config, const TrainerPlace& place);
   Status Build();
   Status CheckOutput();
+  Status CheckValidation() const;
   Status BuildTraining();
   Status CheckFits(const TrainingLayout& layout, const RankPlans& plans) const;
   Status StartWeights();

@@ -15,6 +15,21 @@
 
 namespace weft {
 
+namespace {
+
+// What is wrong with a checkpoint, and which other one of its run there is.
+Status WithOthers(const Status& damage, const std::string& checkpoint) {
+  const StatusOr<std::vector<std::string>> all = ListCheckpoints(std::filesystem::path(checkpoint).parent_path().parent_path().string());
+  for (const std::string& other : all.value_or(std::vector<std::string>())) {
+    if (other == checkpoint) continue;
+    return Status(damage.code(), StrCat(damage.message(), "; an earlier checkpoint may be whole: checkpoint.resume: ", other,
+                                        " goes on from that"));
+  }
+  return Status(damage.code(), StrCat(damage.message(), "; there is no other checkpoint of this run: checkpoint.resume: never begins again"));
+}
+
+}  // namespace
+
 // A checkpoint of this run's own folder is moved aside by the course that begins from it (PrepareOutput): the same command must
 // find it again.
 std::string Trainer::PlaceNow(const std::string& path) const {
@@ -85,7 +100,9 @@ Status Trainer::CheckSameStart() {
 }
 
 Status Trainer::Resume(const std::string& checkpoint) {
-  WEFT_ASSIGN_OR_RETURN(const CheckpointInfo info, ReadCheckpointInfo(checkpoint));
+  const StatusOr<CheckpointInfo> read = ReadCheckpointInfo(checkpoint);
+  if (!read.ok()) return WithOthers(read.status(), checkpoint);
+  const CheckpointInfo& info = *read;
   WEFT_RETURN_IF_ERROR(CheckSameRun(checkpoint, info.config_yaml, WriteConfig(config_), config_.checkpoint.resume != "auto"));
   if (info.data_digest != data_->digest()) {
     return UserError(checkpoint, " was trained on other data than ", data_->Names(),
@@ -105,10 +122,7 @@ Status Trainer::Resume(const std::string& checkpoint) {
 Status Trainer::TakeState(const std::string& checkpoint, const CheckpointInfo& info) {
   WEFT_ASSIGN_OR_RETURN(history_, StepHistory::FromJson(info.step_history_json));
   const Status loaded = LoadTrainState(*stream_, training_->params(), checkpoint);
-  if (!loaded.ok()) {
-    return absl::Status(loaded.code(), StrCat(loaded.message(), "; an earlier checkpoint beside it may be whole: "
-                                              "checkpoint.resume: PATH goes on from that"));
-  }
+  if (!loaded.ok()) return WithOthers(loaded, checkpoint);
   steps_done_ = info.step;
   samples_done_ = info.samples;
   return absl::OkStatus();

@@ -124,6 +124,33 @@ TEST_P(KilledPublish, LeavesAWholeCheckpointAtEveryMoment) {
 INSTANTIATE_TEST_SUITE_P(All, KilledPublish, testing::Bool(),
                          [](const auto& info) { return info.param ? "Replacing" : "BesideAnOlderOne"; });
 
+// Other programs call theirs step-N, too, and people put things aside.
+TEST(Folders, OfSomebodyElseStay) {
+  const TemporaryFolder run;
+  const std::string checkpoints = run.path() + "/checkpoints/";
+  for (const char* name : {"step-1/", "step-2.partial/", "step-3/"}) {
+    fs::create_directories(checkpoints + name);
+    WEFT_CHECK_OK(WriteFileAtomically(checkpoints + name + "model.bin", "mine"));
+  }
+  fs::create_directories(checkpoints + "step-4.partial");
+  WEFT_CHECK_OK(WriteFileAtomically(checkpoints + "step-4.partial/rank-0.h5", "half of one of ours"));
+  EXPECT_FALSE(HasUnfinished(run.path()));
+  Save(run.path(), 5, 1.0f);
+  WEFT_CHECK_OK(PruneCheckpoints(run.path(), {.newest = 1}));
+  EXPECT_EQ(NewestValue(run.path()), 1.0f);
+  for (const char* name : {"step-1/", "step-2.partial/", "step-3/"}) EXPECT_TRUE(fs::exists(checkpoints + name + "model.bin")) << name;
+  EXPECT_FALSE(fs::exists(checkpoints + "step-4.partial"));
+  // Nor does a save take their place.
+  Tensor tensor({4}, DType::kF32);
+  const auto self = MakeSelfCommunicator();
+  const Status saved = SaveCheckpoint(run.path(), {.step = 3}, {{"weights/vector", {4}, 0, 4, 0, 1, tensor.view()}}, *self);
+  EXPECT_EQ(ExitCode(saved), 2) << saved;
+  EXPECT_TRUE(fs::exists(checkpoints + "step-3/model.bin"));
+  // A checkpoint that has lost its mark is one of ours.
+  fs::remove(checkpoints + "step-5/complete");
+  EXPECT_TRUE(HasUnfinished(run.path()));
+}
+
 TEST(FindCheckpoint, SaysOfWhatHasNoneWhatItIs) {
   const TemporaryFolder folder;
   const auto message = [&](const std::string& path) {

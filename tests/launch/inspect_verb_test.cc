@@ -84,5 +84,12 @@ TEST(InspectParams, RefusesByNameWhatIsNotBuilt) {
   EXPECT_THAT(job.err, HasSubstr("model_type 'deepseek_v3' is a mixture of experts, which is not supported yet\n"));
 }
 
+TEST(InspectConfig, TakesTheFewestRanksUnlessToldAndNoImpossibleNumber) {
+  const JobResult fewest = RunWeft("inspect config configs/quickstart.yaml");
+  EXPECT_EQ(fewest.exit_code, 0) << fewest.err;
+  EXPECT_EQ(RunWeft("inspect config configs/quickstart.yaml --ranks 1").exit_code, 2);
+  EXPECT_EQ(RunWeft("inspect config configs/tiny.yaml --ranks 0").exit_code, 2);
+}
+
 }  // namespace
 }  // namespace weft

@@ -128,12 +128,15 @@ TEST_F(ServeVerb, GenerateTakesAPromptFromAFileToItsLastByte) {
   EXPECT_EQ(absent.exit_code, 2);
   EXPECT_THAT(absent.err, HasSubstr("none.txt"));
   EXPECT_NE(RunWeft("generate " + model_ + " --prompt a --prompt-file " + file).exit_code, 0) << "one or the other";
+  const JobResult neither = RunWeft("generate " + model_);
+  EXPECT_EQ(neither.exit_code, 2);
+  EXPECT_THAT(neither.err, HasSubstr("give a text to continue"));
 }
 
 TEST_F(ServeVerb, BrokenFoldersAreOneErrorEach) {
   const auto refuse = [this](const std::string& what) {
     for (const std::string verb : {"generate", "serve"}) {
-      const JobResult job = RunWeft(verb + " " + model_ + (verb == "serve" ? " --port 0" : ""));
+      const JobResult job = RunWeft(verb + " " + model_ + (verb == "serve" ? " --port 0" : " --prompt a"));
       EXPECT_EQ(job.exit_code, 2) << job.err;
       EXPECT_EQ(job.out, "");
       EXPECT_THAT(job.err, HasSubstr(what));

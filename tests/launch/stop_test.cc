@@ -104,6 +104,17 @@ TEST(Stop, SavesThoughNobodyReadsItsLines) {
   EXPECT_EQ(RunWeft("inspect checkpoint " + run).exit_code, 0);
 }
 
+TEST(Stop, IsWhatAConnectionThatDropsAsksForUnlessNohupIsThere) {
+  const ScratchFolder scratch;
+  for (const std::string nohup : {"", "nohup "}) {
+    const std::string run = scratch.path() + "/run" + nohup.substr(0, 1);
+    const JobResult job = RunShell(StrCat(nohup, WEFT_BINARY, " train configs/tiny.yaml --set data.path=", SmallTokenStore(), " --set output=", run,
+                                          " --set steps=", nohup.empty() ? 100000 : 100, " --set checkpoint.every=0 & until [ -s ", run, "/metrics.jsonl ]; do sleep 0.01; done; kill -HUP $!; wait $!"));
+    EXPECT_EQ(job.exit_code, 0) << job.err;
+    EXPECT_EQ(job.err.find("as asked") == std::string::npos, !nohup.empty()) << job.err;
+  }
+}
+
 // One that comes while the run is still starting is obeyed; one that was left from before is not.
 TEST(Stop, ObeysWhatCameSinceTheStartAlone) {
   const ScratchFolder scratch;

@@ -177,6 +177,37 @@ TEST_F(TrainVerb, ACourseThatANamedCheckpointBeganGoesOnUnderTheSameCommand) {
   EXPECT_TRUE(std::filesystem::exists(Output("run/checkpoints.old-2/step-8"))) << "nothing is lost";
 }
 
+TEST_F(TrainVerb, KeepsCheckpointsThatHaveLostTheirMarks) {
+  const std::string fixed = "--set scheduler.params.total_num_steps=20 ";
+  ASSERT_EQ(RunWeft(TrainTiny(Output("run"), fixed + "--set steps=3")).exit_code, 0);
+  std::filesystem::remove(Output("run/checkpoints/step-3/complete"));
+  const JobResult anew = RunWeft(TrainTiny(Output("run"), fixed + "--set steps=1"));
+  EXPECT_EQ(anew.exit_code, 0) << anew.err;
+  EXPECT_THAT(anew.err, HasSubstr("all lack the file 'complete', so the run begins anew"));
+  EXPECT_TRUE(std::filesystem::exists(Output("run/checkpoints.old-1/step-3/rank-0.h5")));
+  EXPECT_THAT(Slurp(Output("run/checkpoints.old-1/metrics.jsonl")), HasSubstr("\"step\":3"));
+}
+
+TEST_F(TrainVerb, NamesAnotherCheckpointWhereTheNewestIsDamaged) {
+  const std::string fixed = "--set scheduler.params.total_num_steps=20 --set checkpoint.every=2 ";
+  ASSERT_EQ(RunWeft(TrainTiny(Output("run"), fixed + "--set steps=4")).exit_code, 0);
+  std::filesystem::remove(Output("run/checkpoints/step-4/index.h5"));
+  const JobResult job = RunWeft(TrainTiny(Output("run"), fixed + "--set steps=5"));
+  EXPECT_EQ(job.exit_code, 2) << job.err;
+  EXPECT_THAT(job.err, HasSubstr("checkpoint.resume: " + Output("run/checkpoints/step-2") + " goes on from that"));
+}
+
+TEST_F(TrainVerb, SaysThatNothingIsEvaluatedWithoutAValidationSplit) {
+  const std::string store = Output("all.h5"), train = "--set steps=1 --set eval.every=1 --set data.path=" + store + " ";
+  ASSERT_EQ(RunWeft("data prepare core --validation-fraction 0 --sequence-length 64 --to " + store).exit_code, 0);
+  const JobResult job = RunWeft(TrainTiny(Output("run"), train));
+  EXPECT_EQ(job.exit_code, 0) << job.err;
+  EXPECT_THAT(job.err, HasSubstr("has no validation split"));
+  const JobResult best = RunWeft(TrainTiny(Output("best"), train + "--set checkpoint.every=1 --set checkpoint.keep_best=1"));
+  EXPECT_EQ(best.exit_code, 2) << best.err;
+  EXPECT_THAT(best.err, HasSubstr("checkpoint.keep_best: "));
+}
+
 TEST_F(TrainVerb, RefusesRanksThatReadDifferentSettings) {
   const std::string weft = std::string(" -n 1 ") + WEFT_BINARY + " ", line = weft + TrainTiny(Output("run"));
   const JobResult job = RunShell(". launch/environment.sh; mpirun --bind-to none" + line + " :" + line + " --set seed=2");

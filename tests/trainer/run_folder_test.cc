@@ -46,6 +46,8 @@ TEST_F(RunFolder, MayNotHoldWhatARunWouldReplaceAndNoRunHasWritten) {
 TEST_F(RunFolder, MayBeAnyRunsOfOurs) {
   Put("config.yaml");
   Put("lock");
+  EXPECT_FALSE(CheckMayHoldRun(path_).ok()) << "a lock of the user's own";
+  std::ofstream(path_ + "/lock") << "process 1 on host n1\n";
   EXPECT_TRUE(CheckMayHoldRun(path_).ok());
   fs::remove(path_ + "/lock");
   fs::create_directories(path_ + "/checkpoints/step-3");
