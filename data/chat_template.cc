@@ -159,6 +159,20 @@ size_t TextBytes(const Value& value) {
 
 }  // namespace
 
+int64_t CountUnsaid(const Value& messages, const jinja::Text& rendered) {
+  const std::vector<Value>& list = messages.AsList()->items;
+  std::vector<bool> says(kFromFirstMessage + list.size());  // by source
+  for (const jinja::Text::Mark& mark : rendered.marks()) says[static_cast<size_t>(mark.origin.source)] = true;
+  int64_t count = 0;
+  for (size_t i = 0; i < list.size(); ++i) {
+    const jinja::Dict& message = *list[i].AsDict();
+    const Value *content = message.Find("content"), *calls = message.Find("tool_calls");
+    const size_t bytes = (content == nullptr ? 0 : TextBytes(*content)) + (calls == nullptr ? 0 : TextBytes(*calls));
+    if (bytes > 0 && !says[kFromFirstMessage + i]) ++count;
+  }
+  return count;
+}
+
 StatusOr<ChatTemplate> ChatTemplate::Parse(const std::string& source, const std::string& name,
                                            const std::string& tokenizer_config_json) {
   auto parts = std::make_unique<Parts>();

@@ -23,6 +23,9 @@ inline constexpr int32_t kFromTemplate = 0;
 inline constexpr int32_t kFromOtherData = 1;  // tools, documents, unusual roles, names, keys of messages
 inline constexpr int32_t kFromFirstMessage = 2;  // and on: what message i says has source 2 + i
 
+// How many of the messages say something (a content, tool calls) of which a template has written nothing at all.
+int64_t CountUnsaid(const jinja::Value& messages, const jinja::Text& rendered);
+
 struct ChatInput {
   jinja::Value messages;          // a list of dicts with "role" and most often "content"
   jinja::Value tools, documents;  // lists, or none

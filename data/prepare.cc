@@ -167,6 +167,7 @@ Status Preparation::Encode(const std::vector<Document>& documents, PrepareCounts
       counts->tokens += static_cast<int64_t>(sample.tokens.size());
       counts->turns += sample.num_turns;
       counts->open_turns += sample.num_open_turns;
+      counts->unsaid += sample.num_unsaid;
     }
   }
   return absl::OkStatus();
@@ -279,6 +280,7 @@ std::string ProvenanceJson(const Preparation& preparation) {
     provenance["chat_template"] = preparation.encoder.chat_template()->source();
     provenance["assistant_turns"] = counts.turns;
     provenance["assistant_turns_without_an_end"] = counts.open_turns;
+    provenance["messages_that_the_template_leaves_out"] = counts.unsaid;
   }
   if (counts.too_long > 0) provenance["too_long_documents_dropped"] = counts.too_long;
   if (counts.without_loss > 0) provenance["documents_without_loss_dropped"] = counts.without_loss;
@@ -331,6 +333,10 @@ void LogResult(const Preparation& preparation, int64_t num_validation) {
     LogInfo("of ", counts.turns, " turns of the assistant ", counts.open_turns, " are ended by no ",
             "control token of the tokenizer: a model trained on them may not stop. Do template and tokenizer belong ",
             "together?");
+  }
+  if (counts.unsaid > 0) {
+    LogWarning("of ", counts.unsaid, " messages the chat template writes nothing: system messages (--keep-system puts them into the ",
+               "user's), or tool calls that another template would write? weft inspect data --samples shows what is left");
   }
 }
 

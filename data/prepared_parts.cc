@@ -62,6 +62,7 @@ void PrepareCounts::VisitFields(FieldVisitor& v) {
   v.Field("undecided_pairs", undecided_pairs, "left out: preference pairs that prefer nothing");
   v.Field("turns", turns, "turns of an assistant");
   v.Field("open_turns", open_turns, "of them without a token that ends them");
+  v.Field("unsaid", unsaid, "messages of which the chat template writes nothing");
 }
 
 void PrepareCounts::Add(const PrepareCounts& other) {
@@ -74,6 +75,7 @@ void PrepareCounts::Add(const PrepareCounts& other) {
   undecided_pairs += other.undecided_pairs;
   turns += other.turns;
   open_turns += other.open_turns;
+  unsaid += other.unsaid;
 }
 
 void PartRecord::VisitFields(FieldVisitor& v) {

@@ -28,6 +28,7 @@ struct PrepareCounts {
   int64_t tokens = 0;      // of those
   int64_t empty = 0, too_long = 0, without_loss = 0, dropped_rows = 0, undecided_pairs = 0;  // left out
   int64_t turns = 0, open_turns = 0;  // of an assistant; without a token that ends them
+  int64_t unsaid = 0;      // messages of which the chat template writes nothing
 
   void VisitFields(FieldVisitor& v);
   void Add(const PrepareCounts& other);

@@ -97,7 +97,9 @@ StatusOr<EncodedSample> SampleEncoder::EncodeConversation(const Sample& sample) 
   MaskedTokens masked = EncodeMasked(tokenizer_, text, SpokenRanges(text, sources_in_loss, turn_marks_),
                                      /*ends_turns=*/!turn_marks_.by_generation, /*add_special_tokens=*/false);
   const bool is_open = masked.is_open;
-  return Finish(text.bytes(), std::move(masked), is_open);
+  EncodedSample encoded = Finish(text.bytes(), std::move(masked), is_open);
+  encoded.num_unsaid = CountUnsaid(sample.messages, text);
+  return encoded;
 }
 
 EncodedSample SampleEncoder::Finish(const std::string& text, MaskedTokens masked, bool eos_counts) const {

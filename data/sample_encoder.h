@@ -32,6 +32,7 @@ struct EncodedSample {
   bool is_dropped = false;         // a row that its table leaves out
   bool is_undecided = false;       // a preference pair that prefers nothing (data/preference.h)
   int64_t num_turns = 0, num_open_turns = 0;  // as in MaskedTokens
+  int64_t num_unsaid = 0;          // messages of which the template writes nothing
 };
 
 struct Rendering {

@@ -48,6 +48,25 @@ TEST(PrepareTest, SaysWhyNothingIsLeftToLearnFrom) {
                               "empty documents: 1");
 }
 
+TEST(PrepareTest, CountsMessagesThatTheTemplateLeavesOut) {
+  const ScratchFolder folder;
+  PrepareOptions options = {.inputs = {folder.Write("chat.jsonl",
+                                R"({"messages": [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "q"}, )"
+                                R"({"role": "assistant", "content": null, "tool_calls": [{"type": "function", "function": )"
+                                R"({"name": "f", "arguments": {}}}]}, {"role": "assistant", "content": "a"}]})" "\n")},
+                            .to = folder.Path("data.h5"), .tokenizer = ""};
+  const auto left_out = [&](const std::string& said) {
+    options.chat_template = folder.Write("t.jinja", "{% for m in messages %}{% if m.role != 'system' %}[{{ m.role }}]" + said + "{% endif %}{% endfor %}");
+    const Status status = PrepareData(options);
+    EXPECT_TRUE(status.ok()) << status;
+    return *InspectData(options.to);
+  };
+  EXPECT_THAT(left_out("{{ m.content }}"), HasSubstr("\"messages_that_the_template_leaves_out\": 2"));
+  EXPECT_THAT(left_out("{{ m.content or m.tool_calls }}"), HasSubstr("\"messages_that_the_template_leaves_out\": 1"));
+  options.keep_system = true;
+  EXPECT_THAT(left_out("{{ m.content or m.tool_calls }}"), HasSubstr("\"messages_that_the_template_leaves_out\": 0"));
+}
+
 TEST(PrepareTest, ReadsFoldersInOrderAndSkipsWhatIsNotText) {
   const ScratchFolder folder;
   folder.Write("in/b.txt", "second");
