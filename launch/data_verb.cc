@@ -77,7 +77,7 @@ void AddDataVerb(CLI::App& app, const ChooseVerb& choose) {
                       "completions too")->type_name("FILE.jinja");
   prepare->add_option("--format", options->format,
                       "Of records: messages, sharegpt, alpaca, prompt_completion, preference or text; left out, by their keys");
-  prepare->add_option("--column", options->columns, "A column's name, e.g. prompt=question (repeatable)")->expected(1)
+  prepare->add_option("--column", options->columns, "A column's name, e.g. prompt=question (repeatable)")->expected(1)->allow_extra_args(false)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)->type_name("KEY=COLUMN");
   prepare->add_flag("--keep-system", options->keep_system,
                     "Put a system message that the template leaves out in front of the first user's message");

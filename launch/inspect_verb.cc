@@ -134,7 +134,7 @@ Status PrintReference() {
 
 void AddConfigSources(CLI::App& verb, ConfigSources& sources, const char* argument = "CONFIG", const char* help = "YAML or JSON") {
   verb.add_option(argument, sources.path, help)->required();
-  verb.add_option("--set", sources.overrides, "Override a key (repeatable)")->expected(1)
+  verb.add_option("--set", sources.overrides, "Override a key (repeatable)")->expected(1)->allow_extra_args(false)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)->type_name("KEY=VALUE");
   verb.add_option("--deepspeed", sources.deepspeed_path, "A DeepSpeed JSON file to merge in")->type_name("FILE");
 }

@@ -72,7 +72,7 @@ void AddTrainVerb(CLI::App& app, const ChooseVerb& choose) {
   CLI::App* verb = app.add_subcommand("train", "Train, or go on with, the run that a configuration describes");
   auto sources = std::make_shared<ConfigSources>();
   verb->add_option("CONFIG", sources->path, "YAML or JSON; configs/ has examples")->required();
-  verb->add_option("--set", sources->overrides, "Override a key: --set optimizer.params.lr=1e-4 (repeatable)")->expected(1)
+  verb->add_option("--set", sources->overrides, "Override a key: --set optimizer.params.lr=1e-4 (repeatable)")->expected(1)->allow_extra_args(false)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)->type_name("KEY=VALUE");
   verb->add_option("--deepspeed", sources->deepspeed_path, "A DeepSpeed JSON file to merge in")->type_name("FILE");
   auto verify = std::make_shared<bool>(false);
