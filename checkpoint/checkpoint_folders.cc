@@ -163,8 +163,10 @@ Status RemoveUnfinished(const std::string& folder) {
 
 bool HasUnfinished(const std::string& run_folder) {
   const StatusOr<Folders> folders = ListFolders(run_folder);
-  return folders.ok() && std::any_of(folders->rest.begin(), folders->rest.end(),
-                                     [](const std::string& folder) { return !folder.ends_with(kPartial) && !fs::is_empty(folder); });
+  std::error_code ignored;
+  return folders.ok() && std::any_of(folders->rest.begin(), folders->rest.end(), [&](const std::string& folder) {
+    return !folder.ends_with(kPartial) && !fs::is_empty(folder, ignored);
+  });
 }
 
 Status PublishCheckpoint(const std::string& run_folder, int64_t step) {

@@ -1,6 +1,7 @@
 // Several loaders behind one numbering of samples (see mixture.h).
 #include "data/mixture.h"
 
+#include <algorithm>
 #include <numeric>
 #include <utility>
 
@@ -67,6 +68,10 @@ StatusOr<MicroBatch> Mixture::TrainingAt(int64_t first_sample, int64_t count) co
     WEFT_RETURN_IF_ERROR(sources_[drawn.source].training->AddSequence(drawn.sample, &builder));
   }
   return builder.Take();
+}
+
+bool Mixture::HasValidation() const {
+  return std::any_of(sources_.begin(), sources_.end(), [](const Source& source) { return source.validation->num_sequences() > 0; });
 }
 
 std::string Mixture::Names() const {

@@ -40,6 +40,7 @@ class Mixture {
   StatusOr<MicroBatch> TrainingAt(int64_t first_sample, int64_t count) const;
   // A source's validation split. As Loader::Validation.
   const Loader& validation(size_t source) const { return *sources_[source].validation; }
+  bool HasValidation() const;  // any source
 
   size_t num_sources() const { return sources_.size(); }
   // The first source, whose tokenizer all have.

@@ -50,9 +50,9 @@ std::vector<std::pair<int64_t, std::string>> NumberedCourses(const std::string& 
 
 Status CheckMayHoldRun(const std::string& folder) {
   if (IsRun(folder)) return absl::OkStatus();
-  for (const char* name : {"config.yaml", "metrics.jsonl", "loss.svg"}) {
+  for (const char* name : {"config.yaml", "metrics.jsonl", "loss.svg", "lock"}) {
     if (!Exists(StrCat(folder, "/", name))) continue;
-    return UserError("output: ", folder, " is no run's folder (it has no file 'lock'), but holds a ", name,
+    return UserError("output: ", folder, " is no run's folder (it has no 'lock' of one), but holds a ", name,
                      ", which a run would replace with its own; choose another output");
   }
   return absl::OkStatus();

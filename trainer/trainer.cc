@@ -79,9 +79,7 @@ Status Trainer::Build() {
 }
 
 Status Trainer::CheckValidation() const {
-  bool has_split = false;
-  for (size_t i = 0; i < data_->num_sources(); ++i) has_split = has_split || data_->validation(i).num_sequences() > 0;
-  if (has_split || (config_.eval.every == 0 && config_.checkpoint.keep_best == 0)) return absl::OkStatus();
+  if (data_->HasValidation() || (config_.eval.every == 0 && config_.checkpoint.keep_best == 0)) return absl::OkStatus();
   const std::string why = StrCat(data_->Names(), " has no validation split (weft data prepare --validation-fraction makes one)");
   if (config_.checkpoint.keep_best > 0) return UserError("checkpoint.keep_best: ", why, ", by whose loss the best would be chosen");
   if (is_writer()) LogWarning("eval.every: ", why, ": nothing is evaluated");
@@ -379,16 +377,14 @@ StatusOr<Trainer::LossSum> Trainer::EvaluateSplit(const Loader& validation) {
 }
 
 StatusOr<std::optional<double>> Trainer::Evaluate(std::vector<double>* by_source) {
+  if (!data_->HasValidation()) return std::optional<double>();
   LossSum total;
-  bool has_split = false;
   for (size_t i = 0; i < data_->num_sources(); ++i) {
     WEFT_ASSIGN_OR_RETURN(const LossSum sum, EvaluateSplit(data_->validation(i)));
-    has_split = has_split || data_->validation(i).num_sequences() > 0;
     total.loss += sum.loss;
     total.tokens += sum.tokens;
     if (by_source != nullptr) by_source->push_back(sum.loss / static_cast<double>(sum.tokens));
   }
-  if (!has_split) return std::optional<double>();
   return std::optional<double>(total.loss / static_cast<double>(std::max<int64_t>(total.tokens, 1)));
 }
 

@@ -22,7 +22,7 @@ Status WithOthers(const Status& damage, const std::string& checkpoint) {
   const StatusOr<std::vector<std::string>> all = ListCheckpoints(std::filesystem::path(checkpoint).parent_path().parent_path().string());
   for (const std::string& other : all.value_or(std::vector<std::string>())) {
     if (other == checkpoint) continue;
-    return Status(damage.code(), StrCat(damage.message(), "; an earlier checkpoint may be whole: checkpoint.resume: ", other,
+    return Status(damage.code(), StrCat(damage.message(), "; another checkpoint of this run may be whole: checkpoint.resume: ", other,
                                         " goes on from that"));
   }
   return Status(damage.code(), StrCat(damage.message(), "; there is no other checkpoint of this run: checkpoint.resume: never begins again"));

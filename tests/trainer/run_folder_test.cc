@@ -34,7 +34,7 @@ TEST_F(RunFolder, MayBeAbsentEmptyOrHoldOtherThings) {
 }
 
 TEST_F(RunFolder, MayNotHoldWhatARunWouldReplaceAndNoRunHasWritten) {
-  for (const std::string name : {"config.yaml", "metrics.jsonl", "loss.svg"}) {
+  for (const std::string name : {"config.yaml", "metrics.jsonl", "loss.svg", "lock"}) {
     Put(name);
     const Status status = CheckMayHoldRun(path_);
     EXPECT_EQ(ExitCode(status), 2) << name;
